@@ -1,0 +1,89 @@
+"""What goes in and what comes out, whichever door it came through.
+
+A channel translates its platform's JSON to `Inbound` and `Reply` back to the platform.
+This module knows no channel and no Rasa.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Language = Literal["zh", "en"]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Attachment(Shape):
+    """A file a shopper sent, already in Kefu's media store."""
+
+    media_id: str
+    kind: Literal["image", "voice", "video", "file"]
+    content_type: str
+    size: int = Field(ge=0, description="bytes")
+
+
+class Inbound(Shape):
+    """One message from a shopper, as the gateway stores it.
+
+    `dedup_key` is unique per platform message: the platform's own id. `payload` is set, and
+    `text` shows the button's title, when the shopper pressed a button the gateway itself issued.
+    """
+
+    channel: str
+    account: str = "default"  # which site, official account or bot of that channel
+    shopper: str  # the platform's id for the shopper, never chosen by the client
+    dedup_key: str
+    text: str = ""
+    payload: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    locale: str | None = None  # what the platform says about the shopper's language
+    source: str | None = None  # network origin, hashed, for limits
+    customer: str | None = None  # the shop's customer id, when the channel proves it
+    at: int = Field(description="milliseconds since 1970-01-01 UTC")
+
+
+class Button(Shape):
+    """A closed choice. `payload` is Rasa's (``/intent{...}``) and never leaves the gateway."""
+
+    title: str
+    payload: str
+
+
+class Card(Shape):
+    """Facts shown as a small table: an order, a plan or a receipt."""
+
+    kind: Literal["order", "plan", "receipt", "article"]
+    title: str
+    rows: tuple[tuple[str, str], ...] = ()
+    url: str | None = None
+
+
+class Handoff(Shape):
+    """The bot asks for a person."""
+
+    reason: str  # a code of bot/handoff/reasons.py, e.g. "asked", "locked_out", "policy"
+    goal: str | None = None
+    packet: dict[str, Any] = Field(default_factory=dict)
+
+
+class Reply(Shape):
+    """One message to a shopper.
+
+    `receipts` are the ids of the order API's receipts this reply speaks of: a text that claims an
+    action without one is never sent (design, rule 1). `explain` goes to the audit trail, not to
+    the shopper.
+    """
+
+    text: str = ""
+    buttons: tuple[Button, ...] = ()
+    card: Card | None = None
+    image: str | None = None
+    citations: tuple[tuple[str, str], ...] = ()  # (article title, address)
+    receipts: tuple[str, ...] = ()
+    language: Language | None = None
+    handoff: Handoff | None = None
+    explain: dict[str, Any] = Field(default_factory=dict)
