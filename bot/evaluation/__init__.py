@@ -1,0 +1,1 @@
+"""Measuring what Kefu understands. Nothing here runs in the assistant."""

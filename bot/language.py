@@ -1,0 +1,256 @@
+"""Which language a message is written in: zh-Hans, zh-Hant, en, mixed, or another one.
+
+Script decides first, because messages are short and script is certain; among Latin-script languages
+lingua decides, and only when the message is long or marked enough not to be a mistyped English one.
+Pinyin without tones counts as Chinese. This module knows no conversation.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from bot.message import Language
+from bot.normalise import simplified, visible
+
+Code = Literal["zh-Hans", "zh-Hant", "en", "mixed", "other", "unknown"]
+READ = 600  # characters that are looked at
+
+# Links, addresses, WeChat's faces, and numbers with letters among them (tax, tracking): they have no language.
+_LINK = re.compile(
+    r"https?://\S+|www\.\S+|[A-Za-z0-9._+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.]+|<\w+>|\[[^\]\s]{1,12}\]|(?<![A-Za-z0-9])(?=[A-Za-z-]*\d[A-Za-z-]*\d)[A-Za-z0-9-]{6,}"
+)
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+(?:['’][A-Za-z]+)?")
+_MARKED = re.compile(r"[\u00bf\u00a1\u00c0-\u024f\u1e00-\u1eff]")
+# Scripts that name their language, or the likeliest one in a shop.
+_SCRIPTS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"[\u3040-\u30ff]"), "ja"),
+    (re.compile(r"[\uac00-\ud7af\u1100-\u11ff]"), "ko"),
+    (re.compile(r"[\u0400-\u04ff]"), "ru"),
+    (re.compile(r"[\u0600-\u06ff]"), "ar"),
+    (re.compile(r"[\u0e00-\u0e7f]"), "th"),
+    (re.compile(r"[\u0900-\u097f]"), "hi"),
+    (re.compile(r"[\u0370-\u03ff]"), "el"),
+    (re.compile(r"[\u0590-\u05ff]"), "he"),
+    (re.compile(r"[\u0980-\u09ff]"), "bn"),
+)
+_LINGUA = ("ENGLISH", "SPANISH", "FRENCH", "GERMAN", "PORTUGUESE", "ITALIAN", "DUTCH", "TURKISH", "POLISH",
+           "INDONESIAN", "VIETNAMESE", "TAGALOG")  # fmt: skip
+_INITIAL = "(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])"
+_FINAL = "(?:iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|ei|ao|ou|an|en|in|un|ia|ie|iu|ua|ui|uo|ue|er|a|o|e|i|u|v)"
+_PINYIN = re.compile(rf"(?:{_INITIAL}{_FINAL}|er|ai|an|ang|ao|ou|a|e|o)+[1-5]?")
+# Words of a shopper's pinyin that no English sentence has: one of them must be there.
+_PINYIN_SIGN = re.compile(
+    r"\b(?:wo|ni|hao|nihao|ninhao|de|le|ma|ne|ba|ya|shenme|shen|zenme|zen|shihou|fahuo|huo|tuikuan|tuihuo|kuaidi|dingdan"
+    r"|dan|hai|mei|bu|yao|qing|xie|xiexie|zai|zaima|ren|gong|rengong|zhuan|dao|cha|wuliu|huan|xiang|shi|na|zhe|ge|ji|hao)\b"
+)
+_ENGLISH = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "i",
+        "me",
+        "my",
+        "you",
+        "your",
+        "we",
+        "our",
+        "it",
+        "is",
+        "am",
+        "are",
+        "was",
+        "be",
+        "to",
+        "of",
+        "in",
+        "on",
+        "at",
+        "for",
+        "and",
+        "or",
+        "not",
+        "no",
+        "yes",
+        "so",
+        "do",
+        "did",
+        "has",
+        "have",
+        "had",
+        "he",
+        "she",
+        "can",
+        "hi",
+        "man",
+        "men",
+        "women",
+        "long",
+        "song",
+        "sun",
+        "fan",
+        "pen",
+        "gun",
+        "bang",
+        "ban",
+        "ran",
+        "run",
+        "sang",
+        "sing",
+        "wing",
+        "ding",
+        "ping",
+        "pan",
+        "tan",
+        "ten",
+        "men",
+        "den",
+        "hang",
+        "hung",
+        "this",
+        "that",
+        "what",
+        "when",
+        "where",
+        "how",
+        "who",
+        "why",
+        "please",
+        "order",
+        "size",
+        "bin",
+        "tin",
+        "fun",
+        "but",
+        "by",
+        "here",
+        "there",
+        "more",
+        "game",
+        "home",
+        "same",
+        "name",
+        "time",
+        "like",
+        "made",
+        "make",
+        "take",
+        "sale",
+        "one",
+        "use",
+        "done",
+        "none",
+        "line",
+        "mine",
+        "fine",
+        "nine",
+        "shoe",
+        "she",
+        "see",
+        "buy",
+        "pay",
+        "get",
+        "code",
+        "mode",
+        "page",
+        "refund",
+        "return",
+        "help",
+    ]
+)
+# Few words tell English even where lingua doubts: short, mistyped, full of names of things.
+_ENGLISH_SIGN = re.compile(
+    r"\b(?:the|my|is|are|was|i|im|you|your|it|this|that|where|wheres|when|what|how|why|can|cant|want|need|order|refund|return|"
+    r"please|pls|plz|thanks|thx|hello|hi|hey|not|dont|with|for|to|track|cancel|delivery|address|payment|agent|help|size|price|of|do|about|tell|open|cost|type|change|all|your|on|from|have|product|products|available|service|show|check|buy)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Detected:
+    """`code` as above; `iso` is the language's two letters where it is known; `reply` the language to answer in."""
+
+    code: Code
+    iso: str | None
+    reply: Language | None
+
+
+@lru_cache(maxsize=1)
+def _lingua() -> Any:
+    from lingua import Language as LinguaLanguage
+    from lingua import LanguageDetectorBuilder
+
+    chosen = [getattr(LinguaLanguage, name) for name in _LINGUA]
+    return LanguageDetectorBuilder.from_languages(*chosen).with_low_accuracy_mode().build()
+
+
+def is_pinyin(text: str) -> bool:
+    """Whether Latin letters spell Chinese: every word made of syllables, and one that only pinyin has."""
+    words = [word.lower() for word in _LATIN_WORD.findall(text)]
+    if not words or not _PINYIN_SIGN.search(" ".join(words)):
+        return False
+    if any(word in _ENGLISH for word in words):
+        return False
+    return all(_PINYIN.fullmatch(word) for word in words) and (len(words) > 1 or len(words[0]) > 4)
+
+
+def detect_language(text: str) -> Detected:
+    """The language of one message. Numbers, links and smileys alone are "unknown"."""
+    shown = _LINK.sub(" ", visible(text[:READ]))
+    for script, iso in _SCRIPTS:
+        if len(script.findall(shown)) >= (1 if iso in ("ja", "ko") else 2):
+            return Detected("other", iso, None)
+    han = len(_HAN.findall(shown))
+    words = [word for word in _LATIN_WORD.findall(shown) if len(word) > 1 or word.lower() == "i"]
+    if han:
+        latin = [word for word in words if word.islower() and len(word) > 2]
+        if len(latin) >= max(1, han // 6):
+            return Detected("mixed", "zh", "zh" if han >= len(words) else "en")
+        plain = "".join(_HAN.findall(shown))
+        return Detected("zh-Hant" if simplified(plain) != plain else "zh-Hans", "zh", "zh")
+    if not words:
+        return Detected("unknown", None, None)
+    latin_text = " ".join(words)
+    if is_pinyin(latin_text):
+        return Detected("zh-Hans", "zh", "zh")
+    signs = len(_ENGLISH_SIGN.findall(latin_text))
+    marked = bool(_MARKED.search(latin_text)) or "¿" in shown or "¡" in shown
+    if marked or (len(words) >= 3 and signs * 4 < len(words)):
+        values = _lingua().compute_language_confidence_values(latin_text.lower())
+        best = values[0]
+        iso = str(best.language.iso_code_639_1.name).lower()
+        if iso != "en" and best.value >= (0.3 if marked else 0.62):
+            return Detected("other", iso, None)
+    return Detected("en", "en", "en")
+
+
+# One polite line: sorry, and which languages there are. Short, so that it can be checked by anyone who reads the language.
+OTHER_LANGUAGES: dict[str, str] = {
+    "ja": "申し訳ありません。中国語と英語でご案内しています。",
+    "ko": "죄송합니다. 저는 중국어와 영어로만 안내해 드릴 수 있습니다.",
+    "ru": "Извините, я отвечаю только на китайском и английском.",
+    "ar": "عذرًا، أستطيع المساعدة بالصينية والإنجليزية فقط.",
+    "th": "ขออภัย ฉันตอบได้เฉพาะภาษาจีนและภาษาอังกฤษ",
+    "hi": "क्षमा करें, मैं केवल चीनी और अंग्रेज़ी में उत्तर दे सकता हूँ।",
+    "es": "Lo siento, solo puedo atenderle en chino y en inglés.",
+    "fr": "Désolé, je ne réponds qu'en chinois et en anglais.",
+    "de": "Entschuldigung, ich antworte nur auf Chinesisch und Englisch.",
+    "pt": "Desculpe, só consigo responder em chinês e inglês.",
+    "it": "Mi dispiace, posso rispondere solo in cinese e in inglese.",
+    "nl": "Sorry, ik kan alleen in het Chinees en Engels antwoorden.",
+    "tr": "Üzgünüm, yalnızca Çince ve İngilizce yanıt verebiliyorum.",
+    "pl": "Przepraszam, odpowiadam tylko po chińsku i po angielsku.",
+    "id": "Maaf, saya hanya dapat menjawab dalam bahasa Mandarin dan Inggris.",
+    "vi": "Xin lỗi, tôi chỉ trả lời bằng tiếng Trung và tiếng Anh.",
+    "tl": "Paumanhin, Tsino at Ingles lamang ang kaya kong isagot.",
+    "el": "Συγγνώμη, απαντώ μόνο στα κινεζικά και στα αγγλικά.",
+}
+
+
+def polite_line(iso: str | None) -> str:
+    """One line in the shopper's own language where we have it, saying which languages Kefu speaks."""
+    return OTHER_LANGUAGES.get(iso or "", "") or "抱歉，我只会中文和英文。Sorry, I speak Chinese and English."

@@ -1,0 +1,86 @@
+"""Numbers as people write them: 二, 两, 十二, 一百二十, 3, two, a dozen. Pure functions; None rather than a guess."""
+
+from __future__ import annotations
+
+import re
+
+_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {
+    "〇": 0,
+    "两": 2,
+    "俩": 2,
+    "仨": 3,
+}
+_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}
+_WORDS = {
+    word: value
+    for value, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {
+    "a": 1,
+    "an": 1,
+    "both": 2,
+    "couple": 2,
+    "pair": 2,
+    "dozen": 12,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "hundred": 100,
+}
+
+CHINESE = "[零〇一二两俩仨三四五六七八九十百千万]+"
+WORD = (
+    "(?:"
+    + "|".join(sorted((word for word in _WORDS if word not in ("a", "an")), key=len, reverse=True))
+    + ")"
+)
+NUMBER = rf"(?:\d+|{CHINESE}|{WORD})"
+
+
+def read_number(text: str) -> int | None:
+    """A whole number in digits, Chinese numerals or English words; None for anything else."""
+    text = text.strip().lower().replace(",", "")
+    if re.fullmatch(r"\d{1,9}", text):
+        return int(text)
+    if text in _WORDS:
+        return _WORDS[text]
+    if not re.fullmatch(CHINESE, text):
+        return None
+    if not any(char in _UNITS for char in text):  # digits one after the other: 二〇二六, or a single 三
+        return int("".join(str(_DIGITS[char]) for char in text)) if len(text) < 10 else None
+    total, part, digit, unit_before = 0, 0, 0, 1
+    for char in text:
+        if char in _DIGITS:
+            digit = _DIGITS[char]
+        elif char == "万":
+            total, part, digit = total + (part + digit) * 10000, 0, 0
+            unit_before = 10000
+        else:
+            part += (digit or (1 if char == "十" else 0)) * _UNITS[char]
+            digit, unit_before = 0, _UNITS[char]
+    if digit and unit_before >= 100 and text[-2:-1] in _UNITS:  # 一百二 is 120
+        digit *= unit_before // 10
+    return total + part + digit
