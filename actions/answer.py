@@ -1,0 +1,167 @@
+"""What no flow covers: an answer from the shop's articles, one question back, or a person.
+
+The deciding is `bot.generator.answering`'s; this module reads the conversation, chooses the words
+around the answer and writes why into `explain`. It never says what was drafted but not decided.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from threading import Thread
+from typing import Any
+
+import structlog
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import EventType
+from rasa_sdk.executor import CollectingDispatcher
+
+from actions.human import left_to_person
+from actions.replies import button, hand_over, say
+from actions.turn import read_turn
+from bot.exceptions import KefuError
+from bot.generator.answering import Answer
+from bot.generator.answering import Turn as Exchange
+from bot.generator.service import AnswerService
+from bot.generator.tone import address
+from bot.knowledge.articles import Chunk
+from bot.settings import get_settings
+
+log = structlog.get_logger()
+REMEMBERED = 3  # exchanges
+
+
+def _warm(service: AnswerService) -> None:
+    """Load articles and encoders while nobody waits; the first question finds them ready."""
+    try:
+        service.preload()
+    except KefuError as exc:
+        log.error("answers_not_ready", error=str(exc))  # said again, with its remedy, at the first question
+
+
+class ActionAnswer(Action):
+    """Answers alone only when the decision says so."""
+
+    def __init__(self, service: AnswerService | None = None) -> None:
+        self._service = service
+        if service is None and os.environ.get("ACTIONS_WARM"):  # set for the program, not for tests
+            self._service = AnswerService(get_settings())
+            Thread(target=_warm, args=(self._service,), daemon=True).start()
+
+    def name(self) -> str:
+        return "action_answer"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> list[EventType]:
+        if self._service is None:
+            self._service = AnswerService(get_settings())
+        turn = read_turn(tracker)
+        question, product = turn.text, turn.value("product")
+        if turn.pressed:  # the answer to "which product?": the question is the one before
+            question = turn.earlier[0][1] if turn.earlier else ""
+        language = turn.language
+        if not question.strip():
+            hand_over(dispatcher, "answer_handoff", language, reason="low_confidence")
+            return left_to_person()
+        answer = await self._service.answer(
+            question, language=language, product=str(product) if product else None, history=history(tracker)
+        )
+        speak(dispatcher, answer, question, customer_name(tracker), len(turn.earlier), self._service.versions)
+        log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
+                 reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
+        # A task under way must not ask on behind a hand-over.
+        return [] if answer.decision.decision in ("answer", "clarify") else left_to_person()
+
+
+def speak(
+    dispatcher: CollectingDispatcher,
+    answer: Answer,
+    question: str,
+    name: str,
+    turn: int,
+    versions: dict[str, str] | None = None,
+) -> None:
+    """Put the answer, the question back or the hand-over into words."""
+    explain = {
+        "answer": answer.decision.as_json(),
+        "reasons": list(answer.decision.reasons),
+        "versions": {f"answer.{part}": value for part, value in (versions or {}).items()},
+    }
+    language = answer.language
+    if answer.decision.decision == "clarify":
+        say(
+            dispatcher,
+            "answer_which_product",
+            language,
+            buttons=[button(title, "product_question", product=product) for product, title in answer.options],
+            explain=explain,
+        )
+    elif answer.decision.decision == "answer":
+        text = address(answer.text, language=language, question=question, name=name, turn=turn)
+        say(
+            dispatcher,
+            "answer",
+            language,
+            citations=citations(answer.chunks),
+            explain=explain,
+            answer=text,
+        )
+    else:
+        packet: dict[str, Any] = {
+            "question": question,
+            "why": answer.decision.sentence(language),
+            "evidence": list(answer.decision.evidence),
+        }
+        if answer.draft:
+            packet["draft"] = {
+                "text": answer.draft,
+                "sent": False,
+                "p_correct": round(answer.decision.p_correct, 3),
+            }
+        hand_over(
+            dispatcher,
+            "answer_handoff",
+            language,
+            reason="low_confidence",
+            goal="answer",
+            packet=packet,
+            explain=explain,
+        )
+
+
+def citations(chunks: Sequence[Chunk]) -> list[tuple[str, str]]:
+    """(title, address) of what the answer rests on; the address is empty when the shop has no public articles."""
+    template = get_settings().generator.article_url
+    found = []
+    for chunk in chunks:
+        url = ""
+        if template:
+            url = template.format(article=chunk.article_id, anchor=chunk.anchor, language=chunk.language)
+        found.append((" › ".join(dict.fromkeys(chunk.heading_path)), url))
+    return found
+
+
+def customer_name(tracker: Tracker) -> str:
+    """The name the shop knows the shopper by, when the gateway says so."""
+    for event in reversed(tracker.events or []):
+        if event.get("event") == "user":
+            return str((event.get("metadata") or {}).get("name") or "")[:40]
+    return ""
+
+
+def history(tracker: Tracker) -> list[Exchange]:
+    """The last exchanges, oldest first, without the message being answered."""
+    exchanges: list[dict[str, Any]] = []
+    for event in tracker.events or []:
+        kind, text = event.get("event"), str(event.get("text") or "")
+        if kind == "user" and text and not text.startswith("/"):
+            exchanges.append({"shopper": text, "kefu": "", "evidence": ()})
+        elif kind == "bot" and exchanges:
+            kefu = ((event.get("data") or {}).get("custom") or {}).get("kefu") or {}
+            decided = (kefu.get("explain") or {}).get("answer") or {}
+            if decided.get("decision") == "answer":
+                exchanges[-1] |= {"kefu": text, "evidence": tuple(decided.get("evidence") or ())}
+            elif text and not exchanges[-1]["kefu"]:
+                exchanges[-1]["kefu"] = text
+    return [Exchange(**one) for one in exchanges[:-1][-REMEMBERED:]]

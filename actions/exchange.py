@@ -1,0 +1,194 @@
+"""The same product in another option: which, whether there is stock, what the difference is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actions.items import hear_evidence, hear_items, hear_reason, need_evidence, need_lines, need_reason
+from actions.orders import hear_order, need_order
+from actions.plans import act_on_consent, hear_consent, judge, line_bodies, person_button, propose
+from actions.replies import button
+from actions.tasks import Option
+from actions.topic import Talk, TopicAction
+from bot.formats import format_money
+from bot.identity import ProofLevel
+from bot.message import Button, Language
+from bot.orders.models import Money, Operation, Order, OrderLine, OrderState, Product, RequestLine, Variant
+from bot.orders.wording import in_language, title_of
+from bot.policy.reasons import Reason
+from bot.references import read_choice
+from bot.variants import choose_variant
+
+
+class ExchangeForm(TopicAction):
+    topic = "exchange"
+    intents = frozenset({"exchange_request"})
+    writes = True
+
+    async def hear(self, talk: Talk) -> bool:
+        heard = [
+            hear_order(talk),
+            self.hear_option(talk),
+            hear_items(talk),
+            hear_reason(talk),
+            hear_evidence(talk),
+        ]
+        return any(heard) or hear_consent(talk)
+
+    def hear_option(self, talk: Talk) -> bool:
+        """Another option: the answer to the question, or a change of mind over the plan ("还是要黑色的")."""
+        turn, task = talk.turn, talk.task
+        if not turn.fresh or task.asked not in ("option", "consent") or "product" not in task.values:
+            return False
+        value = talk.chosen() if task.asked == "option" else None
+        if value is None and not turn.pressed:
+            variants = [Variant.model_validate(one) for one in task.values["product"]]
+            wanted = choose_variant(turn.text, variants, OrderLine.model_validate(task.values["line"]))
+            position = None
+            if wanted is None and task.asked == "consent":
+                titles = [option_title(one, talk.language) for one in variants]
+                position = read_choice(turn.text, titles)
+            value = wanted.id if wanted else None if position is None else variants[position].id
+        if value is None or value == task.values.get("variant"):
+            return value is not None and task.asked == "option"
+        task.values["variant"] = value
+        task.plan = None
+        return True
+
+    async def steps(self, talk: Talk) -> None:
+        order, grant = await need_order(talk, ProofLevel.WRITE)
+        await act_on_consent(talk, grant)
+        task = talk.task
+        chosen = need_lines(talk, order)
+        # Which item is wanted in which option is asked one by one: an exchange concerns one item at a time.
+        if len(chosen) > 1:
+            task.lines = {}
+            talk.say("exchange_one_at_a_time")
+            chosen = need_lines(talk, order)
+        if not chosen:
+            judge(
+                talk, Operation.EXCHANGE, order, instead=self.instead(talk, order)
+            )  # says why nothing is left
+        line = next(line for line in order.lines if line.id == chosen[0].line_id)
+        product = await talk.services.client.get_product(line.product_id, currency=order.total.currency)
+        prices = {variant.id: variant.price for variant in product.variants}
+        # The policy has the first word: nobody picks a colour and is refused afterwards.
+        reason = Reason(task.reason) if task.reason else Reason.WRONG_SIZE
+        judge(
+            talk,
+            Operation.EXCHANGE,
+            order,
+            lines=chosen,
+            reason=reason,
+            current_prices=prices,
+            instead=self.instead(talk, order),
+        )
+        wanted = self.need_variant(talk, order, product, line, chosen[0].quantity)
+        reason = need_reason(talk, optional=task.reason is None) or Reason.WRONG_SIZE
+        evidence = need_evidence(talk, reason)
+        lines = [RequestLine(line_id=line.id, quantity=chosen[0].quantity, variant_id=wanted.id)]
+        decision = judge(talk, Operation.EXCHANGE, order, lines=lines, reason=reason, current_prices=prices)
+        body = {
+            "lines": line_bodies(lines),
+            "reason": reason.value,
+            **({"evidence": evidence} if evidence else {}),
+        }
+        note = self.note(talk, product, line, wanted, chosen[0].quantity)
+        propose(talk, order, decision, body, lines=lines, note=note)
+
+    def need_variant(
+        self, talk: Talk, order: Order, product: Product, line: OrderLine, quantity: int
+    ) -> Variant:
+        """The wanted option, in stock. Raises: Waiting, Settled."""
+        task, language = talk.task, talk.language
+        task.values["product"] = [variant.model_dump(mode="json") for variant in product.variants]
+        task.values["line"] = line.model_dump(mode="json")
+        others = [variant for variant in product.variants if variant.id != line.variant_id]
+        available = [variant for variant in others if variant.stock >= quantity]
+        if not available:
+            talk.settle(
+                "exchange_nothing_left",
+                item=title_of(line, language),
+                buttons=(*self.instead(talk, order), person_button(talk)),
+            )
+        titles = [option_title(variant, language) for variant in others]
+        wanted = next((variant for variant in others if variant.id == task.values.get("variant")), None)
+        if wanted is None and "asked_option" not in task.values:
+            for text in talk.texts:
+                position = read_choice(text, titles)
+                wanted = choose_variant(text, others, line) or (
+                    None if position is None else others[position]
+                )
+                if wanted is not None:
+                    break
+        if wanted is not None and wanted.stock < quantity:
+            task.values.pop("variant", None)
+            talk.say("exchange_out_of_stock", option=option_title(wanted, language))
+            wanted = None
+        if wanted is not None:
+            task.values["variant"] = wanted.id
+            return wanted
+        task.values["asked_option"] = True
+        old = price_of(product, line)
+        options = [
+            Option(title=priced_title(variant, old, language), value=variant.id) for variant in available[:8]
+        ]
+        talk.ask("option", "ask_option", options=options, item=title_of(line, language))
+        raise AssertionError("ask always raises")
+
+    def note(self, talk: Talk, product: Product, line: OrderLine, wanted: Variant, quantity: int) -> str:
+        """What is swapped for what, and the difference in price."""
+        zh = talk.language == "zh"
+        swap = self.swap(talk, line, wanted)
+        each = wanted.price.amount - price_of(product, line).amount
+        amount = format_money(
+            Money(amount=abs(each) * quantity, currency=wanted.price.currency), talk.language
+        )
+        if each == 0:
+            return f"{swap}，没有差价。" if zh else f"{swap}, no price difference."
+        if each > 0:
+            return (
+                f"{swap}，收货时补差价 {amount}。"
+                if zh
+                else f"{swap}, you pay the difference of {amount} on delivery."
+            )
+        if zh:
+            return f"{swap}，旧商品验收后退差价 {amount}。"
+        return f"{swap}, the difference of {amount} goes back to you once the old item has been checked."
+
+    def swap(self, talk: Talk, line: OrderLine, wanted: Variant) -> str:
+        return f"{title_of(line, talk.language)} → {option_title(wanted, talk.language)}"
+
+    def instead(self, talk: Talk, order: Order) -> Sequence[Button]:
+        """What has arrived can go back; what has not been sent can still be changed or cancelled."""
+        zh = talk.language == "zh"
+        if order.state is OrderState.DELIVERED:
+            return (button("退货" if zh else "Return it instead", "return_request"),)
+        if order.state is OrderState.PAID:
+            return (
+                button("修改商品规格" if zh else "Change the option", "modify_order"),
+                button("取消订单" if zh else "Cancel the order", "cancel_order"),
+            )
+        return ()
+
+
+def price_of(product: Product, line: OrderLine) -> Money:
+    """What the bought option costs today: the difference is between today's prices (see the order API)."""
+    return next((one.price for one in product.variants if one.id == line.variant_id), line.unit_price)
+
+
+def option_title(variant: Variant, language: Language) -> str:
+    """``黑色 L`` or ``Black, L``."""
+    values = [in_language(value, language) for value in variant.options.values()]
+    return (" " if language == "zh" else ", ").join(value for value in values if value)
+
+
+def priced_title(variant: Variant, old: Money, language: Language) -> str:
+    """The option with its difference in price, where there is one."""
+    title = option_title(variant, language)
+    each = variant.price.amount - old.amount
+    if each == 0:
+        return title
+    amount = format_money(Money(amount=abs(each), currency=variant.price.currency), language)
+    sign = "+" if each > 0 else "-"
+    return f"{title}（{sign}{amount}）" if language == "zh" else f"{title} ({sign}{amount})"

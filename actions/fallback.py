@@ -1,0 +1,183 @@
+"""What no other rule could make anything of: a question back, then help, then a person.
+
+Also what makes sense only as an answer when nothing was asked: a stray yes, a number, a button of an old message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import FollowupAction, SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+
+from actions.human import give_to_person
+from actions.orders import WRONG_ORDER
+from actions.plans import PERSON
+from actions.replies import button, say
+from actions.topic import PLAIN_STOP
+from actions.turn import LISTENING, Turn, read_turn
+from bot.language import polite_line
+from bot.message import Button, Language
+from bot.references import fold
+
+# What a shopper may have meant, as a button says it.
+NAMES: dict[str, tuple[str, str]] = {
+    "order_status": ("查订单", "Check an order"),
+    "delivery": ("查物流", "Track a parcel"),
+    "cancel_order": ("取消订单", "Cancel an order"),
+    "modify_address": ("修改收货地址", "Change the address"),
+    "modify_order": ("修改商品规格", "Change an item's option"),
+    "refund_request": ("申请退款", "Get a refund"),
+    "refund_status": ("售后进度", "Status of a request"),
+    "withdraw_request": ("撤销售后申请", "Withdraw a request"),
+    "return_request": ("退货", "Return an item"),
+    "exchange_request": ("换货", "Exchange an item"),
+    "price_protection": ("申请价保", "Price protection"),
+    "invoice": ("开发票", "Get an invoice"),
+}
+FORM_OF = {
+    "order_status": "order_status_form",
+    "delivery": "order_status_form",
+    "cancel_order": "cancel_order_form",
+    "modify_address": "modify_address_form",
+    "modify_order": "modify_order_form",
+    "refund_request": "refund_form",
+    "refund_status": "refund_status_form",
+    "withdraw_request": "withdraw_request_form",
+    "return_request": "return_goods_form",
+    "exchange_request": "exchange_form",
+    "price_protection": "price_protection_form",
+    "invoice": "invoice_form",
+}
+BESIDE = 0.15  # a wish at least this likely, beside a message that is mostly information
+MENU = ("order_status", "return_request", "refund_request", "exchange_request")
+GUESSES = 2
+LIKELY = 0.1  # a guess below this is no guess
+
+
+class ActionFallback(Action):
+    def name(self) -> str:
+        return "action_fallback"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        turn = read_turn(tracker)
+        events = self._answer(dispatcher, tracker, turn)
+        if (tracker.active_loop or {}).get("name") or any(event["event"] == "followup" for event in events):
+            return events
+        # A message without an intent has no rule that would say what comes next.
+        return [*events, FollowupAction(LISTENING)]
+
+    def _answer(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> list[dict[str, Any]]:
+        busy = bool((tracker.active_loop or {}).get("name"))
+        if turn.pressed:
+            return self._old_button(dispatcher, tracker, turn)
+        spoken = (tracker.latest_message or {}).get("language") or {}
+        if spoken.get("code") == "other" and not busy:
+            ours = [
+                button(name, "greet", language=code) for code, name in (("zh", "中文"), ("en", "English"))
+            ]
+            person = button(PERSON[turn.language], "human_agent")
+            line = polite_line(spoken.get("iso"))
+            say(dispatcher, "other_language", turn.language, buttons=[*ours, person], line=line)
+            return []
+        if turn.intent == "out_of_scope":
+            say(dispatcher, "out_of_scope", turn.language)
+            return []
+        if not busy and PLAIN_STOP.fullmatch(fold(turn.text).strip(" .。!！,，~")):
+            say(dispatcher, "nothing_under_way", turn.language)
+            return []
+        if turn.intent in ("affirm", "deny", "stop") and not busy:
+            return self._stray_answer(dispatcher, tracker, turn)
+        if not busy and (turn.values("order_number") or WRONG_ORDER.search(fold(turn.text))):
+            return [FollowupAction(wanted_form(turn))]
+        if turn.intent == "context_only" and "action_answer" in previous_actions(tracker):
+            return [FollowupAction("action_answer")]
+        if turn.media and not turn.text.strip():
+            say(dispatcher, "photo_received", turn.language, buttons=menu(turn.language))
+            return [SlotSet("misses", 0)]
+        return self._missed(dispatcher, tracker, turn)
+
+    def _missed(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> list[dict[str, Any]]:
+        """First a question back or help; the second time in a row a person."""
+        again = "action_fallback" in previous_actions(tracker) and int(tracker.slots.get("misses") or 0) > 0
+        if again:
+            return give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
+        guesses = guess(turn)
+        if guesses:
+            buttons = [button(NAMES[name][0 if turn.language == "zh" else 1], name) for name in guesses]
+            person = button(PERSON[turn.language], "human_agent")
+            say(dispatcher, "did_you_mean", turn.language, buttons=[*buttons, person])
+        else:
+            say(dispatcher, "menu", turn.language, buttons=menu(turn.language))
+        return [SlotSet("misses", 1)]
+
+    def _old_button(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn
+    ) -> list[dict[str, Any]]:
+        """A button of a plan or question that is no longer on the table. A second press is told of the receipt."""
+        done = tracker.slots.get("done") or {}
+        plan = turn.value("plan")
+        if plan is not None and turn.intent == "affirm" and plan == done.get("plan"):
+            say(
+                dispatcher, "already_done", turn.language, receipts=[done["receipt"]], receipt=done["receipt"]
+            )
+        else:
+            say(dispatcher, "plan_gone", turn.language)
+        return []
+
+    def _stray_answer(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn
+    ) -> list[dict[str, Any]]:
+        done = tracker.slots.get("done") or {}
+        if turn.intent == "affirm" and done and just_done(tracker):
+            say(
+                dispatcher, "already_done", turn.language, receipts=[done["receipt"]], receipt=done["receipt"]
+            )
+        else:
+            say(dispatcher, "nothing_under_way" if turn.intent == "stop" else "small_ok", turn.language)
+        return []
+
+
+def wanted_form(turn: Turn) -> str:
+    """What to do with an order that was named: the likeliest wish beside it ("return 8123, phone 5678" is first
+    of all information), else show how it stands.
+    """
+    for name, confidence in turn.ranking:
+        if name in FORM_OF and confidence >= BESIDE:
+            return FORM_OF[name]
+    return "order_status_form"
+
+
+def guess(turn: Turn) -> list[str]:
+    """The two likeliest wishes, when they are likely enough to be worth a question."""
+    found = [name for name, confidence in turn.ranking if name in NAMES and confidence >= LIKELY]
+    return found[:GUESSES]
+
+
+def menu(language: Language) -> list[Button]:
+    column = 0 if language == "zh" else 1
+    return [*(button(NAMES[name][column], name) for name in MENU), button(PERSON[language], "human_agent")]
+
+
+def previous_turn(tracker: Tracker) -> list[dict[str, Any]]:
+    """The events between the message before this one and this one."""
+    events: list[dict[str, Any]] = list(tracker.events or [])
+    users = [place for place, event in enumerate(events) if event.get("event") == "user"]
+    if len(users) < 2:
+        return []
+    return events[users[-2] : users[-1]]
+
+
+def previous_actions(tracker: Tracker) -> set[str]:
+    return {str(event.get("name")) for event in previous_turn(tracker) if event.get("event") == "action"}
+
+
+def just_done(tracker: Tracker) -> bool:
+    """Whether the turn before this one carried out a plan."""
+    return any(
+        event.get("event") == "slot" and event.get("name") == "done" and event.get("value")
+        for event in previous_turn(tracker)
+    )

@@ -1,0 +1,63 @@
+"""Another delivery address before the parcel leaves."""
+
+from __future__ import annotations
+
+from actions.orders import hear_order, need_order
+from actions.plans import act_on_consent, hear_consent, judge, propose
+from actions.replies import button
+from actions.topic import Talk, TopicAction
+from bot.addresses import read_address
+from bot.identity import ProofLevel
+from bot.orders.models import Operation, Order, OrderState
+
+PLACE = ("country", "province", "city", "district", "street", "postcode")
+
+
+class ModifyAddressForm(TopicAction):
+    topic = "modify_address"
+    intents = frozenset({"modify_address"})
+    writes = True
+
+    async def hear(self, talk: Talk) -> bool:
+        heard = [hear_order(talk), self.hear_address(talk)]
+        return any(heard) or hear_consent(talk)
+
+    def hear_address(self, talk: Talk) -> bool:
+        """A new address: the answer, or a correction over the plan."""
+        turn, task = talk.turn, talk.task
+        if not turn.fresh or turn.pressed:
+            return False
+        found = read_address(turn.text)
+        if found is None:
+            return False
+        task.values["said_address"] = found
+        task.plan = None
+        return True
+
+    async def steps(self, talk: Talk) -> None:
+        order, grant = await need_order(talk, ProofLevel.WRITE)
+        await act_on_consent(talk, grant)
+        track = button("查物流" if talk.language == "zh" else "Track it", "delivery")
+        # Asked before the address is: nobody types it and is refused afterwards.
+        decision = judge(
+            talk,
+            Operation.CHANGE_ADDRESS,
+            order,
+            instead=[track] if order.state is OrderState.SHIPPED else [],
+        )
+        if "said_address" not in talk.task.values:
+            talk.ask("address", "ask_address")
+        propose(talk, order, decision, {"address": self.whole(talk, order)})
+
+    def whole(self, talk: Talk, order: Order) -> dict[str, str]:
+        """The address with what was not said: who receives it stays; of the old place nothing is mixed in
+        once a city is named. What the shop shows masked it keeps by itself.
+        """
+        said: dict[str, str] = talk.task.values["said_address"]
+        old = order.address.model_dump()
+        kept = {key: value for key, value in old.items() if key not in PLACE} if "city" in said else old
+        kept["country"] = old["country"]
+        whole = {**kept, **said}
+        if "city" in said or "street" in said:
+            whole["postcode"] = said.get("postcode", "")
+        return {key: str(value) for key, value in whole.items()}

@@ -1,0 +1,102 @@
+"""What the actions know that a person should know too: the order as it stands, the proof, the plan on the table.
+
+It fills `Handoff.packet`, whose fields are those of `bot.handoff.packet`. It knows no topic.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from actions.services import get_services
+from actions.tasks import Task
+from bot.exceptions import KefuError
+from bot.identity import ProofLevel
+from bot.orders.models import Grant, Order
+
+log = logging.getLogger(__name__)
+
+
+def task_facts(task: Task) -> dict[str, Any]:
+    """What has been said about a task so far."""
+    known = {
+        "order_number": task.order_number,
+        "lines": task.lines,
+        "reason": task.reason,
+        "opened": task.opened,
+        "question": task.asked,
+        "media": task.media,
+        "plan": plan_facts(task.plan),
+    }
+    return {name: value for name, value in known.items() if value not in (None, {}, [])}
+
+
+def plan_facts(plan: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The plan the shopper has seen and not yet agreed to."""
+    if not plan:
+        return None
+    kept = ("operation", "order_number", "lines", "amount", "destination", "due_at", "clause", "expires_at")
+    return {name: plan[name] for name in kept if plan.get(name)}
+
+
+def order_facts(order: Order, *, read_at: str) -> dict[str, Any]:
+    """The order with its times, without anything the desk has no use for."""
+    facts = order.model_dump(mode="json", exclude_none=True)
+    shipped = [one.shipped_at for one in order.fulfilments]
+    return {
+        **{
+            name: facts[name]
+            for name in (
+                "number", "state", "version", "created_at", "paid_at", "delivered_at", "cancelled_at",
+                "total", "refunded", "payments", "requests",
+            )
+            if name in facts
+        },
+        "read_at": read_at,
+        "shipped_at": min(shipped).isoformat() if shipped else None,
+        "items": [
+            {
+                "id": line["id"], "title": line["title"], "quantity": line["quantity"],
+                "open": line["quantity_open"], "price": line["unit_price"],
+            }
+            for line in facts["lines"]
+        ],
+        "tracking": [
+            {
+                "carrier": parcel["carrier"], "number": parcel["tracking_number"],
+                **{name: last[name] for name in ("at", "status", "text") if name in last},
+            }
+            for parcel in facts["fulfilments"]
+            for last in [parcel["events"][-1] if parcel["events"] else {}]
+        ],
+    }  # fmt: skip
+
+
+def proof_facts(grant: Grant) -> dict[str, Any]:
+    """Who it is and how that is known. The token stays where it is."""
+    return {
+        "proof": grant.kind.value,
+        "level": int(ProofLevel.WRITE),
+        "name": grant.customer_name or None,
+        "proven_at": grant.proven_at.isoformat(),
+    }
+
+
+async def proven_facts(conversation: str, order_number: str | None) -> dict[str, Any]:
+    """The order and the proof, read now, when this shopper has proven that it is his.
+
+    Never raises for the shop's sake: a person who has to look it up himself is better than no person.
+    """
+    try:
+        services = await get_services()
+        grant = await services.guard.grant_for(conversation, order_number, ProofLevel.READ)
+        if grant is None:
+            return {}
+        facts: dict[str, Any] = {"proof": proof_facts(grant)}
+        if order_number:
+            order = await services.client.get_order(order_number, grant)
+            facts["order"] = order_facts(order, read_at=services.now().isoformat())
+    except KefuError as exc:
+        log.warning("packet.order_not_read reason=%s", exc)
+        return {}
+    return facts
