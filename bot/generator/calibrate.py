@@ -1,0 +1,215 @@
+"""`kefu calibrate`: labelled conversations to a certificate, and audits to the drift monitor.
+
+    kefu calibrate certify --labels FILE.jsonl      writes the certificate and an HTML page with plots
+    kefu calibrate audit --labels FILE.jsonl        counts audited answers; raises the threshold by itself
+    kefu calibrate show
+
+A label is one line {conversation, at, p, wrong, risk} (`risk` is a class such as policy or product, `at`
+ISO 8601), written by a person about one reply; one reply per conversation is used. Labels are split by
+time: the earlier ones choose the grid, the later ones certify and are used for nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.exceptions import GeneratorError
+from bot.generator.calibration import DriftMonitor, auroc, certify_strata, e_aurc, ece
+from bot.generator.certificate import Certificate, issue
+from bot.generator.service import DRIFT_FILE, knowledge_folder, machine_hashes
+from bot.knowledge.base import Knowledge
+from bot.settings import Settings, get_settings
+
+calibrate = typer.Typer(
+    help="Certify the threshold for answering alone.", no_args_is_help=True, add_completion=False
+)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A person's word on one reply. `wrong` is true for anything but correct, complete and within policy."""
+
+    conversation: str
+    at: str
+    p: float
+    wrong: bool
+    risk: str = "product"
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read labels; one per conversation, drawn by a fixed seed.
+
+    Raises:
+        GeneratorError: names file, line and remedy.
+    """
+    if not path.is_file():
+        raise GeneratorError(f"{path}: there is no such file. Give a JSONL file with one label per line.")
+    by_conversation: dict[str, list[Label]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            raw = json.loads(line)
+            p = float(raw["p"])
+            if not 0 <= p <= 1:
+                raise ValueError("p must lie between 0 and 1")
+            if not isinstance(raw["wrong"], bool):
+                raise TypeError("wrong must be true or false")
+            label = Label(
+                str(raw["conversation"]),
+                str(raw.get("at", "")),
+                p,
+                raw["wrong"],
+                str(raw.get("risk") or "product"),
+            )
+        except (ValueError, KeyError, TypeError) as exc:
+            raise GeneratorError(
+                f"{path}:{number}: not a label ({exc!r}). Wanted: conversation, at, p, wrong (true or false), risk."
+            ) from exc
+        by_conversation.setdefault(label.conversation, []).append(label)
+    rng = random.Random(0)
+    return sorted(
+        (rng.choice(group) for group in by_conversation.values()), key=lambda x: (x.at, x.conversation)
+    )
+
+
+def certify_labels(labels: Sequence[Label], settings: Settings, hashes: dict[str, str]) -> Certificate:
+    """Make a certificate from labels in order of time.
+
+    Raises:
+        GeneratorError: there are too few labels for any threshold to pass.
+    """
+    section = settings.generator
+    cut = len(labels) // 4
+    tune, cal = labels[:cut], labels[cut:]
+    if len(cal) < 60:
+        raise GeneratorError(
+            f"{len(labels)} labelled conversations are too few: 45 answered without an error certify 5 % at 90 %, "
+            "and a quarter of the labels only chooses the grid. Label at least 200."
+        )
+    names = sorted({x.risk for x in cal})
+    alphas = {n: section.alpha_policy if n in ("policy", "money") else section.alpha for n in names}
+    scores: dict[str, list[float]] = {
+        n: [x.p for x in tune if x.risk == n] or [x.p for x in tune] for n in names
+    }
+    classes = certify_strata(
+        [x.p for x in cal],
+        [float(x.wrong) for x in cal],
+        [x.risk for x in cal],
+        scores,
+        alphas=alphas,
+        delta=section.delta,
+    )
+    p, wrong = [x.p for x in cal], [float(x.wrong) for x in cal]
+    metrics = {"auroc": auroc(p, wrong), "e_aurc": e_aurc(p, wrong), "ece": ece(p, [1 - w for w in wrong]),
+               "error_rate": sum(wrong) / len(wrong)}  # fmt: skip
+    return issue(classes, alphas=alphas, delta=section.delta, n=len(cal), hashes=hashes, metrics=metrics)
+
+
+@calibrate.command()
+def certify(
+    labels: Annotated[Path, typer.Option(help="JSONL of labelled conversations.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Certificate; default: certificate.json in the data folder.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML page with plots; default: beside the certificate.")
+    ] = None,
+) -> None:
+    """Turn labels into a certificate for exactly this model, adapter, prompt, index and policy."""
+    settings = get_settings()
+    found = read_labels(labels)
+    hashes = machine_hashes(settings, Knowledge.load(knowledge_folder(settings)))
+    certificate = certify_labels(found, settings, hashes)
+    target = out or settings.data_path("certificate.json")
+    certificate.save(target)
+    settings.data_path(DRIFT_FILE).unlink(missing_ok=True)  # a new certificate begins without alarms
+    _page(report or target.with_suffix(".html"), certificate, found)
+    for name, c in certificate.classes.items():
+        said = "nothing can be answered alone" if c.threshold is None else (
+            f"p >= {c.threshold:.3f} answers {c.coverage:.0%}; {c.errors} wrong of {c.answered}, risk <= {c.upper_bound:.1%}"
+        )  # fmt: skip
+        typer.echo(f"{name:10s} alpha {c.alpha:.0%} delta {c.delta:.0%} n {c.n}: {said}")
+    typer.echo(
+        f"certificate {certificate.id}: {target}. Set generator.mode: certified and generator.certificate."
+    )
+
+
+@calibrate.command()
+def audit(labels: Annotated[Path, typer.Option(help="JSONL of audited answers given alone.")]) -> None:
+    """Count audited answers. After an alarm the next stricter certified threshold is used, then none."""
+    settings = get_settings()
+    file = settings.data_path(DRIFT_FILE)
+    monitor = load_monitor(file, settings)
+    seen = set(monitor[1])
+    fresh = [x for x in read_labels(labels) if x.conversation not in seen]
+    alarms = sum(monitor[0].observe(x.wrong) for x in fresh)
+    save_monitor(file, monitor[0], [*monitor[1], *(x.conversation for x in fresh)])
+    m = monitor[0]
+    typer.echo(
+        f"{len(fresh)} new audits, {m.seen} in all, {m.wrong} wrong; e-value {m.wealth:.2f} (alarm at {1 / m.delta:g})"
+    )
+    if alarms:
+        typer.secho(
+            f"ALARM: more wrong answers than promised. Stricter by {m.level} step(s) from now on.", fg="red"
+        )
+
+
+@calibrate.command()
+def show(
+    certificate: Annotated[Path | None, typer.Option(help="Default: the one in the settings.")] = None,
+) -> None:
+    """Print a certificate and whether it holds for this machine."""
+    settings = get_settings()
+    path = certificate or settings.generator.certificate or settings.data_path("certificate.json")
+    found = Certificate.load(path)
+    typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+    found.check(machine_hashes(settings, Knowledge.load(knowledge_folder(settings))))
+    typer.echo("It holds for this machine.")
+
+
+def load_monitor(file: Path, settings: Settings) -> tuple[DriftMonitor, list[str]]:
+    """The monitor as the last audit left it, with the conversations it has counted.
+
+    Raises:
+        GeneratorError: the file is damaged.
+    """
+    if not file.exists():
+        return DriftMonitor(alpha=settings.generator.alpha, delta=settings.generator.delta), []
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        seen = [str(x) for x in raw.pop("conversations")]
+        return DriftMonitor(**raw), seen
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise GeneratorError(f"{file} is damaged ({exc!r}). Remove it to begin the audits anew.") from exc
+
+
+def save_monitor(file: Path, monitor: DriftMonitor, conversations: Sequence[str]) -> None:
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(asdict(monitor) | {"conversations": list(conversations)}), encoding="utf-8")
+    part.replace(file)
+
+
+def _page(path: Path, certificate: Certificate, labels: Sequence[Label]) -> None:
+    import html
+
+    from bot.generator.report import STYLE, plots
+
+    first: Any = next(iter(certificate.classes.values()), None)
+    images = plots(
+        [x.p for x in labels], [float(x.wrong) for x in labels], first.threshold if first else None
+    )
+    pictures = "".join(f"<img alt='' src='{i}'>" for i in images)
+    said = html.escape(json.dumps(asdict(certificate), ensure_ascii=False, indent=2))
+    path.write_text(
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Kefu: certificate</title><style>{STYLE}</style>"
+        f"<h1>Certificate {certificate.id}</h1>{pictures}<pre>{said}</pre></html>",
+        encoding="utf-8",
+    )

@@ -1,0 +1,228 @@
+"""Vetoes on a reply: what may not reach a shopper, however sure the model was.
+
+Each check compares the text of a reply with the evidence it was made from and says yes or no with a
+reason; any "no" is final. Nothing here is learned, nothing is scored, and no check knows whether a
+person, a model or a copy of an article wrote the text. See docs/confidence.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.claims import claims_in
+from bot.generator.evidence import Evidence
+from bot.generator.tone import without_courtesy
+from bot.generator.values import Value, find_values, normalise
+from bot.generator.wording import content_words, language_of, overlap, sentences
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check. `detail` names what was found, for the audit trail."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+# Words that bind the shop. A reply may use one only when its evidence does (in either language).
+_PROMISES: dict[str, str] = {
+    "guarantee": r"保证|承诺|担保|打包票|guarantee|\bpromise|\bassure\b",
+    "free": r"免费|免单|白送|无偿|free of charge|for free|at no (?:extra )?(?:cost|charge)|complimentary|\bfree (?:gift|replacement|return|repair)",
+    "free_shipping": r"包邮|免运费|免邮|运费全免|free (?:shipping|delivery|postage)",
+    "compensation": r"补偿|赔偿|赔付|赔给|假一赔|compensat|reimburse",
+    "full_refund": r"全额退|全部退款|全款退|full refund|refund (?:you )?in full|money back",
+    "refund_now": r"(?:马上|立即|立刻|现在就)(?:给您|给你|为您|帮您)?退款|refund(?:ed)? (?:you )?(?:right now|immediately)",
+    "gift": r"赠送|送您一|送你一|礼品|优惠券|代金券|voucher|coupon|\bgift\b|store credit",
+    "exception": r"破例|特批|特殊照顾|通融|make an exception|as an exception|waive",
+    "binding": r"法律效力|具有约束力|legally binding|binding offer|no takes(?:ies)? backs(?:ies)?",
+    "best_price": r"最低价|全网最低|lowest price|price match|保价|价保|补差价|退差价",
+    "deal": r"成交|一言为定|that'?s a deal|it'?s a deal|deal!",
+}  # fmt: skip
+_PROMISE_PATTERNS = {name: re.compile(pattern, re.I) for name, pattern in _PROMISES.items()}
+
+_SYSTEM_TEXT = re.compile(
+    r"<start_of_turn>|<end_of_turn>|<\|?im_(?:start|end)|<bos>|<eos>|<unused|\[/?INST\]|<<SYS>>|<\|?(?:system|user|assistant)\|?>"
+    r"|^\s*(?:system|assistant|user|model|系统|证据|evidence|question|问题|answer|回答)\s*[:：]"
+    r"|\[E\d\]|系统提示|系统指令|提示词|system prompt|my instructions|as an ai\b|language model|作为(?:一个)?(?:AI|人工智能|语言模型)"
+    r"|```|<script|</?\w+>|\{\{|\}\}|ignore (?:all |the )?(?:previous|above)|忽略(?:以上|之前|前面)",
+    re.I | re.M,
+)
+_ABUSE = re.compile(
+    r"傻[逼比叉]|去死|滚(?:蛋|开)|妈的|操你|白痴|蠢货|垃圾(?:公司|店)|\b(?:fuck|shit|idiot|stupid|moron|bitch|asshole|damn you)\w*",
+    re.I,
+)
+_PERSON = re.compile(
+    r"(?:尊敬的|亲爱的)?([\u4e00-\u9fff]{1,3})(?:先生|女士|小姐)|\b(?:Mr|Mrs|Ms|Miss|Dear)\.? ([A-Z][a-z]+)"
+)
+_PERSON_WORDS = frozenset(
+    {"顾客", "客户", "用户", "会员", "买家", "customer", "shopper", "friend", "sir", "madam", "guest"}
+)
+_PARTIAL_DATE = re.compile(r"^-?(\d{2})-(\d{2})$")
+
+
+def _same(value: Value, other: Value) -> bool:
+    if value.identity == other.identity:
+        return True
+    if value.kind == other.kind == "date":  # "11月11日" stands in "2026年11月11日", not the other way round
+        return bool(_PARTIAL_DATE.match(value.key)) and other.key.endswith(value.key)
+    if value.kind == "percent" and other.kind == "discount":  # 20 % off is 八折
+        return abs(float(value.key) + float(other.key) - 100) < 1e-6
+    if value.kind == "discount" and other.kind == "percent":
+        return abs(float(value.key) + float(other.key) - 100) < 1e-6
+    if value.kind == other.kind == "url":
+        return other.key.startswith(value.key.rstrip("/"))
+    return False
+
+
+def _segments(text: str) -> list[str]:
+    """Pieces that each say one thing: sentences, cut further where they hold several values."""
+    out: list[str] = []
+    for sentence in sentences(normalise(text)):
+        if len(find_values(sentence)) < 2:
+            out.append(sentence)
+            continue
+        pieces = [
+            p
+            for p in re.split(r"[,;:、，；](?!\d)|\b(?:and|but|while)\b|而|但|并且", sentence)
+            if p and p.strip()
+        ]
+        merged: list[str] = []
+        for piece in pieces:
+            if merged and (not find_values(piece) or not find_values(merged[-1])):
+                merged[-1] += " " + piece
+            else:
+                merged.append(piece)
+        out.extend(merged)
+    return out
+
+
+def _without_values(text: str) -> str:
+    folded = normalise(text)
+    for value in reversed(find_values(folded)):
+        folded = folded[: value.start] + " " + folded[value.end :]
+    return re.sub(r"以内|之内|内|within", " ", folded)
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"[\s\W_]+", "", normalise(text).lower())
+
+
+def check_values(reply: str, evidence: Sequence[Evidence], question: str = "") -> Check:
+    """Every value in the reply stands in the evidence. A code the shopper wrote may be echoed."""
+    known = [v for e in evidence for v in find_values(f"{e.title}\n{e.text}")]
+    echoed = [v for v in find_values(question) if v.kind == "code"]
+    missing = [v for v in find_values(reply) if not any(_same(v, k) for k in [*known, *echoed])]
+    return Check("values", not missing, "; ".join(f"{v.kind} {v.text}" for v in missing))
+
+
+def check_field(reply: str, evidence: Sequence[Evidence], question: str = "") -> Check:
+    """A value is said of the thing the evidence says it of: not the exchange's days of the return.
+
+    Looks, for each piece of the reply with a value, which piece of evidence with a value of that kind
+    speaks of the same thing; that piece must hold the value. Words are compared, so a reply in another
+    language than its evidence is not caught here.
+    """
+    joined = _squeeze(" ".join(e.text for e in evidence))
+    pieces = [(piece, find_values(piece)) for e in evidence for piece in _segments(e.text)]
+    for piece in _segments(reply):
+        if _squeeze(piece) in joined:
+            continue
+        for value in find_values(piece):
+            if value.kind in ("url", "email", "phone", "code"):
+                continue
+            said = _without_values(piece)
+            rivals = [(p, vs) for p, vs in pieces if any(v.kind == value.kind for v in vs)]
+            holding = [overlap(said, p) for p, vs in rivals if any(_same(value, v) for v in vs)]
+            others = [overlap(said, p) for p, vs in rivals if not any(_same(value, v) for v in vs)]
+            if holding and others and max(others) > 0.5 and max(others) - max(holding) >= 0.25:
+                return Check("field", False, f"{value.text} is said of something else in the evidence")
+    return Check("field", True)
+
+
+def check_promise(reply: str, evidence: Sequence[Evidence]) -> Check:
+    """No word that binds the shop, unless the evidence uses it."""
+    text = " ".join(f"{e.title} {e.text}" for e in evidence)
+    found = [n for n, p in _PROMISE_PATTERNS.items() if p.search(reply) and not p.search(text)]
+    return Check("promise", not found, ", ".join(found))
+
+
+def check_claim(reply: str, receipts: Sequence[str] = ()) -> Check:
+    """Nothing was done for this shopper unless a receipt says so."""
+    claims = [] if receipts else claims_in(reply)
+    return Check("claim", not claims, "; ".join(c.text for c in claims))
+
+
+def check_language(reply: str, language: str) -> Check:
+    """The reply is in the shopper's language; product names of the other script may stand in it."""
+    found = language_of(reply)
+    return Check("language", found == language, "" if found == language else f"is {found}, wanted {language}")
+
+
+def check_privacy(reply: str, evidence: Sequence[Evidence], customer_name: str = "") -> Check:
+    """Nobody is called by a name other than the proven customer's; numbers and codes are `values`' work."""
+    text = " ".join(f"{e.title} {e.text}" for e in evidence) + " " + customer_name
+    for match in _PERSON.finditer(reply):
+        name = match[1] or match[2]
+        if name.lower() not in _PERSON_WORDS and name not in text and not text.startswith(name):
+            return Check("privacy", False, "names a person the evidence does not")
+    return Check("privacy", True)
+
+
+def check_system_text(reply: str) -> Check:
+    """No prompt, no role marks, no code, no talk about instructions, no abuse."""
+    match = _SYSTEM_TEXT.search(reply) or _ABUSE.search(reply)
+    return Check("system_text", match is None, match[0].strip() if match else "")
+
+
+def check_form(reply: str) -> Check:
+    """There is a reply, of a sane length, and it does not go round in circles."""
+    text = reply.strip()
+    if len(text) < 2:
+        return Check("form", False, "empty")
+    if len(text) > 1600:
+        return Check("form", False, "too long")
+    words = content_words(text)
+    grams = [tuple(words[i : i + 5]) for i in range(len(words) - 4)]
+    if grams and max(grams.count(g) for g in set(grams)) >= 3:
+        return Check("form", False, "repeats itself")
+    return Check("form", True)
+
+
+def check_grounded(reply: str, evidence: Sequence[Evidence], least: float = 0.5) -> Check:
+    """At least `least` of the reply's content words stand in evidence of the reply's own language.
+
+    Courtesy is left out of the count. The question's words do not count as support, or a reply could
+    rest on what the shopper claims. A reply without evidence in its language cannot be checked, and what
+    cannot be checked is not said.
+    """
+    language = language_of(reply)
+    text = " ".join(f"{e.title} {e.text}" for e in evidence if language_of(e.text) == language)
+    said = _without_values(without_courtesy(reply))
+    share = overlap(said, text) if content_words(said) else float(bool(find_values(reply)))
+    return Check("grounded", share >= least, f"{share:.2f} of the words stand in the evidence")
+
+
+def run_checks(
+    reply: str,
+    evidence: Sequence[Evidence],
+    *,
+    question: str,
+    language: str,
+    customer_name: str = "",
+    receipts: Sequence[str] = (),
+) -> tuple[Check, ...]:
+    """All of them, in the order a support person would want to read them."""
+    return (
+        check_form(reply),
+        check_system_text(reply),
+        check_language(reply, language),
+        check_values(reply, evidence, question),
+        check_field(reply, evidence, question),
+        check_promise(reply, evidence),
+        check_claim(reply, receipts),
+        check_privacy(reply, evidence, customer_name),
+        check_grounded(reply, evidence),
+    )

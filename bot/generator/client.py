@@ -1,0 +1,139 @@
+"""Client of the generator: any server that speaks the OpenAI chat-completions subset with logprobs.
+
+Kefu's own server, vLLM, SGLang and llama.cpp are all reached through this. Log-probabilities are
+mandatory, because the decision rests on them. Every failure becomes `GeneratorError`, after which the
+caller goes on with the extractive voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+import aiohttp
+
+from bot.exceptions import GeneratorError
+from bot.generator.confidence import TokenScore
+from bot.generator.prompt import Message
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One generated text. `tokens` carry log-probabilities; `finish` is "stop" or "length"."""
+
+    text: str
+    tokens: tuple[TokenScore, ...]
+    finish: str
+    model: str
+    prompt_tokens: int = 0
+
+
+class Generator(Protocol):
+    """What the answering needs of a generator, wherever it runs."""
+
+    async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+        """Continue the conversation greedily.
+
+        Raises:
+            GeneratorError: it cannot answer now; says why.
+        """
+        ...
+
+
+class GeneratorClient:
+    """Talks to one server. Use it as an async context manager, or call `close`.
+
+    Args:
+        url: base address, without ``/v1``.
+        model: name sent along; a server of one model may ignore it.
+        timeout: seconds for one completion, everything included.
+    """
+
+    def __init__(
+        self, url: str, *, model: str = "default", api_key: str | None = None, timeout: float = 20.0
+    ) -> None:
+        self._url = url.rstrip("/").removesuffix("/v1")
+        self._model = model
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> GeneratorClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
+        return self._session
+
+    async def complete(self, messages: Sequence[Message], *, max_tokens: int = 96) -> Completion:
+        body = {
+            "model": self._model,
+            "messages": list(messages),
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "seed": 0,
+            "logprobs": True,
+            "top_logprobs": 2,
+        }
+        try:
+            async with self._open().post(f"{self._url}/v1/chat/completions", json=body) as resp:
+                if resp.status == 429:
+                    wait = resp.headers.get("Retry-After", "?")
+                    raise GeneratorError(
+                        f"The generator at {self._url} is busy (429); it asks to wait {wait} s."
+                    )
+                if resp.status != 200:
+                    raise GeneratorError(
+                        f"The generator at {self._url} answered {resp.status}: {(await resp.text())[:300]}"
+                    )
+                raw: Any = await resp.json(content_type=None)
+        except (TimeoutError, aiohttp.ClientError, ValueError) as exc:
+            raise GeneratorError(
+                f"The generator at {self._url} cannot be reached or did not finish: {exc!r}"
+            ) from exc
+        return parse_completion(raw, self._url)
+
+
+def parse_completion(raw: Any, url: str) -> Completion:
+    """Read a chat completion.
+
+    Raises:
+        GeneratorError: a field is missing; names it and the remedy.
+    """
+    try:
+        choice = raw["choices"][0]
+        text = choice["message"]["content"] or ""
+        finish = str(choice.get("finish_reason") or "stop")
+    except (KeyError, IndexError, TypeError) as exc:
+        raise GeneratorError(f"{url} did not answer in the chat-completions format (missing {exc}).") from exc
+    content = (choice.get("logprobs") or {}).get("content")
+    if content is None:
+        raise GeneratorError(
+            f"{url} gives no log-probabilities, which the decision needs. Start the server with logprobs "
+            "(vLLM: --max-logprobs 5, llama.cpp: n_probs), or set generator.enabled to false."
+        )
+    tokens = tuple(
+        TokenScore(
+            str(t["token"]),
+            float(t["logprob"]),
+            tuple(sorted((float(o["logprob"]) for o in t.get("top_logprobs") or ()), reverse=True)),
+        )
+        for t in content
+    )
+    usage = raw.get("usage") or {}
+    return Completion(
+        text.strip(), tokens, finish, str(raw.get("model", "")), int(usage.get("prompt_tokens", 0))
+    )

@@ -1,0 +1,333 @@
+"""From signals to one decision: answer, clarify or hand off.
+
+Signals (features) are numbers that mean the same in every shop: similarities, shares, margins, ranks.
+A small logistic regression turns them into p(correct); its weights are a JSON file fitted by
+`scripts/fit_confidence.py` on synthetic shops, so that they transfer to shops never seen. Nothing here
+knows a model or a network.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bot.exceptions import GeneratorError
+from bot.generator.checks import Check
+from bot.generator.values import find_values, normalise
+from bot.generator.wording import content_words, overlap
+from bot.knowledge.articles import Chunk
+from bot.knowledge.retriever import Hit
+from bot.message import Language
+
+FUSION_FILE = Path(__file__).with_name("fusion.json")
+Mode = Literal["shadow", "strict", "certified"]
+Verdict = Literal["answer", "clarify", "handoff", "draft"]
+
+
+class ChunkStatistics:
+    """How rare each content word is among a shop's chunks. Knows one shop."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self.count: dict[Language, int] = {"zh": 0, "en": 0}
+        self._df: dict[Language, Counter[str]] = {"zh": Counter(), "en": Counter()}
+        for chunk in chunks:
+            self.count[chunk.language] += 1
+            self._df[chunk.language].update(
+                set(content_words(f"{' '.join(chunk.heading_path)} {chunk.text}"))
+            )
+
+    def weight(self, word: str, language: Language) -> float:
+        """Inverse document frequency, smoothed; the highest for a word no chunk holds."""
+        n, df = self.count[language], self._df[language][word]
+        return math.log(1 + (n - df + 0.5) / (df + 0.5))
+
+    def known(self, word: str, language: Language) -> bool:
+        return self._df[language][word] > 0
+
+
+# What kind of value a question asks for. A passage without that kind is a poor answer to it.
+_ASKS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
+    ("span", re.compile(r"多久|几天|多长时间|多少天|几个工作日|几小时|时效|期限|几年|几个月|how long|how many (?:days|weeks|months|years|hours)|how soon|how fast|time limit|deadline", re.I), ("minutes", "working_days", "months", "date")),
+    ("money", re.compile(r"多少钱|运费(?:多少|是|要|怎么)|费用(?:是|多少)|几块|多少元|什么价|价格是|收费(?:吗|标准|多少)|how much (?:is|does|do|are|for|will|would)|what.{0,20}(?:cost|price|fee)|cost of|price (?:of|for)\b|\bfees?\b", re.I), ("money",)),
+    ("time", re.compile(r"几点|什么时间|营业时间|上班时间|在线时间|opening hours|what time|what hours|when .*(?:open|close)", re.I), ("time", "date")),
+    ("percent", re.compile(r"百分之几|几折|打几折|多少折|what percent|how much off|what discount", re.I), ("percent", "discount", "money")),
+    ("phone", re.compile(r"电话(?:是|多少|号)|热线|号码是|(?:phone|telephone|what) number|hotline|your (?:tele)?phone|call you", re.I), ("phone",)),
+    ("url", re.compile(r"网址|链接|官网|website|link|url", re.I), ("url", "email")),
+    ("many", re.compile(r"几次|几件|多少个|几个|多大|多重|多高|how many|how big|how heavy|how often", re.I), ("number", "minutes", "months", "money", "percent")),
+)  # fmt: skip
+_NAMED = re.compile(
+    r"\b(?=[A-Za-z0-9-]*\d)(?=[A-Za-z0-9-]*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b|(?<![.!?] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b"
+)
+_HAN_QUESTION_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,}")
+
+
+def asked_kind(question: str) -> tuple[str, tuple[str, ...]] | None:
+    """The kind of value a question asks for, with the kinds of value that would answer it."""
+    for name, pattern, kinds in _ASKS:
+        if pattern.search(question):
+            return name, kinds
+    return None
+
+
+def kind_match(question: str, text: str) -> float:
+    """1 when the text holds a value of the kind asked for, -1 when it does not, 0 when none is asked for."""
+    asked = asked_kind(question)
+    if asked is None:
+        return 0.0
+    kinds = {v.kind.split(":")[0] for v in find_values(text)}
+    if kinds & set(asked[1]):
+        return 1.0
+    if asked[0] in ("money", "percent") and re.search(
+        r"免费|包邮|不收|无需|\bfree\b|no (?:charge|fee|cost)", text, re.I
+    ):
+        return 1.0
+    return -1.0
+
+
+def named_things(question: str) -> list[str]:
+    """Model numbers and proper names in a question: what an answer must be about."""
+    folded = normalise(question)
+    if re.search(r"[\u4e00-\u9fff]", folded):
+        return [m[0].lower() for m in _HAN_QUESTION_LATIN.finditer(folded)]
+    return [m[0].lower() for m in _NAMED.finditer(folded)]
+
+
+def retrieval_features(
+    question: str,
+    hits: Sequence[Hit],
+    statistics: ChunkStatistics,
+    language: Language,
+    passage: str | None = None,
+) -> dict[str, float]:
+    """F1 and F2: does the best chunk answer this question? All numbers transfer between shops.
+
+    `hits` should hold all chunks or some twenty: those after the best are the background against which
+    the best is judged.
+    """
+    if not hits:
+        return dict.fromkeys(RETRIEVAL_FEATURES, 0.0)
+    top, rest = hits[0], hits[1:]
+    title = " ".join(top.chunk.heading_path)
+    body = f"{title} {top.chunk.text}"
+    words = content_words(question)
+    weights = {w: statistics.weight(w, language) for w in set(words)}
+    mass = sum(weights.values()) or 1.0
+    here, in_title = set(content_words(body)), set(content_words(title))
+    bm25 = [h.bm25 for h in hits]
+    best_bm25 = max(bm25) or 1.0
+    ranks = list(top.ranks.values())
+    heading_words = content_words(top.chunk.heading)
+    named = named_things(question)
+    features = {
+        "heading": top.heading_similarity,
+        "heading_lift": top.heading_similarity - _mean(h.heading_similarity for h in rest[2:]),
+        "text": top.text_similarity,
+        "text_lift": top.text_similarity - _mean(h.text_similarity for h in rest[2:]),
+        "bm25": min(3.0, top.bm25 / (len(set(words)) or 1)),
+        "bm25_share": top.bm25 / best_bm25,
+        "bm25_margin": (top.bm25 - max((h.bm25 for h in rest), default=0.0)) / best_bm25,
+        "rank_agreement": sum(1 / r for r in ranks) / len(ranks) if ranks else 0.0,
+        "covered": sum(weights[w] for w in weights if w in here) / mass,
+        "covered_title": sum(weights[w] for w in weights if w in in_title) / mass,
+        "unknown": sum(weights[w] for w in weights if not statistics.known(w, language)) / mass,
+        "heading_in_question": _mean(float(w in weights) for w in heading_words),
+        "kind": kind_match(question, passage or top.chunk.text),
+        "named_missing": float(any(n not in normalise(body).lower() for n in named)),
+        "words": min(20.0, len(words)) / 20,
+        "zh": float(language == "zh"),
+    }
+    for name in ENCODERS:
+        mine = top.dense.get(name, 0.0)
+        others = [h.dense.get(name, 0.0) for h in rest]
+        background = _mean(sorted(others, reverse=True)[2:])
+        features[f"{name}"] = mine
+        features[f"{name}_lift"] = mine - background
+        features[f"{name}_margin"] = mine - max(others, default=background)
+    return features
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    listed = list(numbers)
+    return sum(listed) / len(listed) if listed else 0.0
+
+
+ENCODERS = ("use", "e5")
+RETRIEVAL_FEATURES = (
+    "heading", "heading_lift", "text", "text_lift", "bm25", "bm25_share", "bm25_margin", "rank_agreement", "covered",
+    "covered_title", "unknown", "heading_in_question", "kind", "named_missing", "words", "zh",
+    "use", "use_lift", "use_margin", "e5", "e5_lift", "e5_margin",
+)  # fmt: skip
+GENERATED_FEATURES = (
+    "mean_logprob",
+    "min_logprob",
+    "value_logprob",
+    "first_margin",
+    "copied",
+    "same_chunk",
+    "agrees",
+    "values_agree",
+    "reply_kind",
+)
+
+
+@dataclass(frozen=True)
+class TokenScore:
+    """One generated token as the generator reports it: text, log-probability, and the runners-up."""
+
+    token: str
+    logprob: float
+    top: tuple[float, ...] = ()  # log-probabilities of the most likely tokens, best first
+
+
+def generation_features(
+    reply: str, tokens: Sequence[TokenScore], question: str, passage: str
+) -> dict[str, float]:
+    """F3 to F5: how sure the generator was, and whether the two voices say the same."""
+    content = [t for t in tokens if re.search(r"[\w\u4e00-\u9fff]", t.token)] or list(tokens)
+    valued = [t for t in content if re.search(r"\d|[一二三四五六七八九十]", t.token)]
+    logprobs = [max(t.logprob, -12.0) for t in content] or [-12.0]
+    margin = 0.0
+    if tokens and len(tokens[0].top) > 1:
+        margin = min(5.0, tokens[0].top[0] - tokens[0].top[1])
+    mine = {v.identity for v in find_values(reply)}
+    theirs = {v.identity for v in find_values(passage)}
+    return {
+        "mean_logprob": sum(logprobs) / len(logprobs),
+        "min_logprob": min(logprobs),
+        "value_logprob": min((max(t.logprob, -12.0) for t in valued), default=0.0),
+        "first_margin": margin,
+        "copied": overlap(reply, passage),
+        "same_chunk": float(overlap(reply, passage) >= 0.6),
+        "agrees": overlap(passage, reply),
+        "values_agree": 1.0 if mine <= theirs else 0.0,
+        "reply_kind": kind_match(question, reply),
+    }
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Standardised logistic regression, after Platt: p = sigmoid(bias + sum of weight * (x - mean) / scale)."""
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weight: tuple[float, ...]
+    bias: float
+
+    def __call__(self, features: Mapping[str, float]) -> float:
+        z = self.bias + sum(
+            w
+            * max(-4.0, min(4.0, (features[n] - m) / s))  # a feature far outside what was seen counts no more
+            for n, m, s, w in zip(self.names, self.mean, self.scale, self.weight, strict=True)
+        )
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, z))))
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Logistic:
+        return cls(
+            tuple(raw["names"]),
+            tuple(raw["mean"]),
+            tuple(raw["scale"]),
+            tuple(raw["weight"]),
+            float(raw["bias"]),
+        )
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The fitted models: `retrieval` judges the extractive voice, `generated` the generator's."""
+
+    retrieval: Logistic
+    generated: Logistic | None
+    strict: float  # p at which strict mode answers
+    strict_policy: float  # the same for money and policy questions
+    encoders: tuple[str, ...] = ()
+    version: str = ""
+
+    @classmethod
+    def load(cls, path: Path = FUSION_FILE) -> Fusion:
+        """Read the fitted weights.
+
+        Raises:
+            GeneratorError: the file is missing or not what `scripts/fit_confidence.py` writes.
+        """
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                retrieval=Logistic.of(raw["retrieval"]),
+                generated=Logistic.of(raw["generated"]) if raw.get("generated") else None,
+                strict=float(raw["strict"]),
+                strict_policy=float(raw["strict_policy"]),
+                encoders=tuple(raw.get("encoders", ())),
+                version=str(raw.get("version", "")),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise GeneratorError(
+                f"{path} is not a fitted confidence model ({exc!r}). Make it with scripts/fit_confidence.py."
+            ) from exc
+
+
+REASONS: dict[str, dict[Language, str]] = {
+    "confident": {"zh": "依据充分，且通过了全部检查。", "en": "The evidence is strong and every check passed."},
+    "no_evidence": {"zh": "知识库里没有找到相关内容。", "en": "No article was found for this."},
+    "low_confidence": {"zh": "把握不足：答对的估计概率低于门槛。", "en": "Not sure enough: the estimated chance of being right is below the threshold."},
+    "check_failed": {"zh": "回复没有通过检查，没有发出。", "en": "The reply failed a check and was not sent."},
+    "generator_failed": {"zh": "生成服务没有可用的回复，改用文章原文。", "en": "The generator gave no usable reply; the article's own words were used."},
+    "shadow": {"zh": "影子模式：只写草稿，由人发送。", "en": "Shadow mode: only a draft, a person sends it."},
+    "uncertified": {"zh": "没有证书：按严格模式判断。", "en": "There is no certificate; strict mode decided."},
+    "two_products": {"zh": "有两种商品都符合，先问是哪一种。", "en": "Two products fit, so it asks which one."},
+    "repeated": {"zh": "同样的回答已经给过，没有解决问题。", "en": "The same answer was given before and did not help."},
+    "other_language": {"zh": "文章没有顾客所用语言的版本。", "en": "The articles do not have this in the shopper's language."},
+    "value_missing": {
+        "zh": "问的是电话、时间或网址，而回复里没有。",
+        "en": "It asks for a phone number, a time or an address, and the reply has none.",
+    },
+    "product_unknown": {"zh": "问题里提到的型号不在依据里。", "en": "The question names a model that the evidence does not."},
+    "drift": {"zh": "抽查发现错误变多，门槛已自动提高。", "en": "Audits found more errors than promised, so the threshold was raised."},
+    "injection": {"zh": "消息试图改变助手的指令，按普通文字处理，不单独回答。", "en": "The message tries to change the assistant's instructions; it is not answered alone."},
+    "hard_rule": {"zh": "规则要求交给人工。", "en": "A rule gives this to a person."},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided and everything it was decided on. Goes to the audit trail, never to the shopper."""
+
+    decision: Verdict
+    p_correct: float
+    threshold: float | None
+    certificate: str | None
+    reasons: tuple[str, ...]
+    evidence: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    voice: str = ""  # generated, extractive
+    mode: Mode = "strict"
+    risk_class: str = "product"
+    alpha: float | None = None
+    delta: float | None = None
+    n_cal: int | None = None
+    features: Mapping[str, float] = field(default_factory=dict)
+
+    def sentence(self, language: Language) -> str:
+        """One sentence a support person understands."""
+        failed = [c for c in self.checks if not c.ok]
+        said = " ".join(REASONS[r][language] for r in self.reasons if r in REASONS)
+        if failed:
+            names = ", ".join(f"{c.name}: {c.detail}" if c.detail else c.name for c in failed)
+            said += f"（{names}）" if language == "zh" else f" ({names})"
+        level = f"{self.p_correct:.0%}" + (f" / {self.threshold:.0%}" if self.threshold is not None else "")
+        return f"{said} p={level}"
+
+    def as_json(self) -> dict[str, Any]:
+        out = asdict(self)
+        out["checks"] = {c.name: c.ok if c.ok else c.detail or False for c in self.checks}
+        out["features"] = {k: round(v, 4) for k, v in self.features.items()}
+        out["p_correct"] = round(self.p_correct, 4)
+        out["sentence"] = {"zh": self.sentence("zh"), "en": self.sentence("en")}
+        return out

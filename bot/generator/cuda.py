@@ -1,0 +1,94 @@
+"""The engine of a GPU: transformers' continuous batching (paged cache, CUDA graphs) with log-probabilities.
+
+Written and not run: there was no GPU, and it has no test. `kefu bench generator` on a machine with one is the
+first thing to do. Requests of one temperature share a manager; the decision to answer uses temperature 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from bot.exceptions import GeneratorError
+from bot.generator.engine import Job, Sampling, Token
+from bot.generator.model import Loaded
+
+
+class CudaEngine:
+    """See `bot.generator.engine.Engine`. Greedy only: a sampled reply could not be certified anyway."""
+
+    def __init__(self, loaded: Loaded, *, concurrency: int = 64) -> None:
+        from transformers import ContinuousBatchingConfig, GenerationConfig
+
+        self._loaded = loaded
+        self.name = loaded.name
+        self.active = 0
+        eos = sorted(loaded.stop_ids)
+        generation = GenerationConfig(do_sample=False, max_new_tokens=256, eos_token_id=eos)
+        batching = ContinuousBatchingConfig(return_logprobs=True)
+        self._manager: Any = loaded.model.init_continuous_batching(
+            generation_config=generation, continuous_batching_config=batching
+        )
+        self._manager.start()
+
+    @property
+    def waiting(self) -> int:
+        return 0  # the manager keeps its own queue
+
+    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Job:
+        """Run one prompt to its end; cancelling this coroutine cancels it on the card.
+
+        Raises:
+            GeneratorError: sampling was asked for, or the card's queue refused or failed the request.
+        """
+        if sampling.temperature > 0:
+            raise GeneratorError("On CUDA only temperature 0 is served.")
+        loop = asyncio.get_running_loop()
+        job = Job(list(ids), sampling, loop.create_future(), loop, started=time.perf_counter())
+        name = uuid.uuid4().hex
+        outputs: asyncio.Future[Any] = loop.create_future()
+
+        def arrived(result: Any) -> None:
+            if not outputs.done():
+                outputs.set_result(result)
+
+        self._manager.register_result_handler(name, arrived)
+        self.active += 1
+        try:
+            accepted = self._manager.add_request(job.ids, request_id=name, max_new_tokens=sampling.max_tokens)
+            if accepted is None:
+                raise GeneratorError(
+                    "The card's queue takes no more requests; the generator has to be restarted."
+                )
+            result = await outputs
+        except asyncio.CancelledError:
+            self._manager.cancel_request(name)
+            raise
+        finally:
+            self.active -= 1
+        if result.error:
+            raise GeneratorError(f"The generator failed: {result.error}")
+        self._fill(job, result)
+        return job
+
+    def _fill(self, job: Job, result: Any) -> None:
+        tokens, logprobs = list(result.generated_tokens), list(result.logprobs)
+        ended = bool(tokens) and tokens[-1] in self._loaded.stop_ids
+        if ended:
+            tokens, logprobs = tokens[:-1], logprobs[: len(tokens) - 1]
+        job.out = tokens
+        job.tokens = [
+            Token(self._loaded.decode([t]), float(p)) for t, p in zip(tokens, logprobs, strict=False)
+        ]
+        job.text = self._loaded.decode(tokens)
+        job.finish = "stop" if ended else "length"
+        for stop in job.sampling.stop:
+            if stop in job.text:
+                job.text, job.finish = job.text[: job.text.find(stop)], "stop"
+        job.first = max(0.0, result.lifespan[0] - result.created_time)
+
+    def close(self) -> None:
+        self._manager.stop(block=True)

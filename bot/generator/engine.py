@@ -1,0 +1,336 @@
+"""The engine of a CPU: few shoppers at once, one batch, one key-value cache, greedy or sampled.
+
+Requests join the running batch between two steps and leave it when they are done. All rows share one
+cache, left-padded: a newcomer's prompt is run by itself and its keys and values are laid beside the
+others'. What costs a step on a CPU is reading the weights, so four replies cost little more than one.
+Runs in a thread of its own; the event loop only waits. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bot.exceptions import GeneratorError
+from bot.generator.model import Loaded
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to choose tokens. Temperature 0 takes the most likely one."""
+
+    max_tokens: int = 96
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int = 0
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token. `top` holds the most likely ones with their log-probabilities."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass
+class Job:
+    """One reply on its way. `cancel` may be called from anywhere, at any time."""
+
+    ids: list[int]
+    sampling: Sampling
+    done: asyncio.Future[Job]
+    loop: asyncio.AbstractEventLoop
+    tokens: list[Token] = field(default_factory=list)
+    out: list[int] = field(default_factory=list)
+    text: str = ""
+    finish: str = "stop"
+    cancelled: bool = False
+    started: float = 0.0
+    first: float = 0.0  # seconds until the first token, waiting included
+    generator: Any = None
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def _resolve(done: asyncio.Future[Job], job: Job, error: Exception | None) -> None:
+    """On the event loop: tell the waiting coroutine, if it still waits."""
+    if done.done():
+        return
+    if error is None:
+        done.set_result(job)
+    else:
+        done.set_exception(error)
+
+
+class Engine(Protocol):
+    """What the server needs: submit a prompt, get a finished job."""
+
+    name: str
+    active: int
+
+    @property
+    def waiting(self) -> int: ...
+
+    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Job: ...
+
+    def close(self) -> None: ...
+
+
+class BatchEngine:
+    """Continuous batching in plain PyTorch.
+
+    Args:
+        loaded: the model.
+        concurrency: rows of the batch.
+    """
+
+    def __init__(self, loaded: Loaded, *, concurrency: int = 4) -> None:
+        self._loaded = loaded
+        self._limit = concurrency
+        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self.stop_ids = loaded.stop_ids
+        self.name = loaded.name
+        self.active = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="kefu-generator", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Job:
+        """Run one prompt to its end. Cancelling this coroutine takes the reply out of the batch.
+
+        Raises:
+            GeneratorError: the engine is closed or broke.
+        """
+        if self._closed:
+            raise GeneratorError("The generator is shutting down.")
+        loop = asyncio.get_running_loop()
+        job = Job(list(ids), sampling, loop.create_future(), loop, started=time.perf_counter())
+        self._queue.put(job)
+        try:
+            return await job.done
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
+
+    def close(self) -> None:
+        """Stop after the current step; replies under way fail."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join(timeout=30)
+
+    # -- the thread
+
+    def _run(self) -> None:
+        batch = _Batch(self._loaded)
+        while True:
+            try:
+                if not self._admit(batch):
+                    break
+                self.active = len(batch.jobs)
+                if batch.jobs:
+                    for job in batch.step(self.stop_ids):
+                        self._finish(job)
+                    self.active = len(batch.jobs)
+            except Exception as exc:  # the outermost door of the thread: one bad reply must not end it
+                for job in batch.jobs:
+                    self._fail(job, exc)
+                batch = _Batch(self._loaded)
+        for job in batch.jobs:
+            self._fail(job, GeneratorError("The generator is shutting down."))
+
+    def _admit(self, batch: _Batch) -> bool:
+        """Take waiting jobs while there is room; wait when there is nothing to do. False: close."""
+        while len(batch.jobs) < self._limit:
+            try:
+                job = self._queue.get(block=not batch.jobs)
+            except queue.Empty:
+                return True
+            if job is None:
+                return False
+            if job.cancelled:
+                continue
+            try:
+                finished = batch.add(job, self.stop_ids)
+            except Exception as exc:  # this prompt cannot be run; the others go on
+                self._fail(job, exc)
+                continue
+            if finished:
+                self._finish(job)
+        return True
+
+    @staticmethod
+    def _finish(job: Job) -> None:
+        if not job.cancelled:
+            job.loop.call_soon_threadsafe(_resolve, job.done, job, None)
+
+    @staticmethod
+    def _fail(job: Job, exc: Exception) -> None:
+        error = exc if isinstance(exc, GeneratorError) else GeneratorError(f"The generator failed: {exc!r}")
+        job.loop.call_soon_threadsafe(_resolve, job.done, job, error)
+
+
+class _Batch:
+    """The rows being generated and their shared cache."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self.jobs: list[Job] = []
+        self._cache: list[tuple[Any, Any]] = []  # per layer: keys and values, rows x heads x length x size
+        self._mask: Any = None  # rows x length, 1 where a key counts
+        self._next: list[int] = []  # the token each row feeds in next
+        self._position: list[int] = []
+
+    def add(self, job: Job, stop_ids: set[int]) -> bool:
+        """Run a prompt by itself and lay its cache beside the others'. True when it is already done."""
+        import torch
+        from transformers import DynamicCache
+
+        device = self._loaded.device
+        ids = torch.tensor([job.ids], device=device)
+        cache = DynamicCache()
+        with torch.inference_mode():
+            hidden = self._loaded.model.base_model(
+                input_ids=ids, past_key_values=cache, use_cache=True
+            ).last_hidden_state
+            logits = self._loaded.model.get_output_embeddings()(hidden[:, -1]).float()
+            token = self._choose(job, logits[0])
+        job.first = time.perf_counter() - job.started
+        if self._take(job, token, stop_ids):
+            return True
+        rows = [(layer.keys, layer.values) for layer in cache.layers]
+        self._join(rows, torch.ones((1, len(job.ids)), dtype=torch.long, device=device))
+        self.jobs.append(job)
+        self._next.append(token)
+        self._position.append(len(job.ids))
+        return False
+
+    def _join(self, rows: list[tuple[Any, Any]], mask: Any) -> None:
+        """Pad on the left to one length, then put the rows together."""
+        import torch
+        from torch.nn.functional import pad
+
+        if not self._cache:
+            self._cache, self._mask = rows, mask
+            return
+        length = max(self._mask.shape[1], mask.shape[1])
+        mine, theirs = length - self._mask.shape[1], length - mask.shape[1]
+        self._cache = [
+            (
+                torch.cat([pad(k, (0, 0, mine, 0)), pad(nk, (0, 0, theirs, 0))]),
+                torch.cat([pad(v, (0, 0, mine, 0)), pad(nv, (0, 0, theirs, 0))]),
+            )
+            for (k, v), (nk, nv) in zip(self._cache, rows, strict=True)
+        ]
+        self._mask = torch.cat([pad(self._mask, (mine, 0)), pad(mask, (theirs, 0))])
+
+    def step(self, stop_ids: set[int]) -> list[Job]:
+        """One token for every row. Returns the jobs that are done; cancelled ones just leave."""
+        import torch
+        from transformers import DynamicCache
+
+        gone = [i for i, job in enumerate(self.jobs) if job.cancelled]
+        if gone:
+            self._keep([i for i in range(len(self.jobs)) if i not in gone])
+            if not self.jobs:
+                return []
+        device = self._loaded.device
+        self._mask = torch.cat([self._mask, self._mask.new_ones((len(self.jobs), 1))], dim=1)
+        cache = DynamicCache()
+        for n, (k, v) in enumerate(self._cache):
+            cache.update(k, v, n)
+        with torch.inference_mode():
+            hidden = self._loaded.model.base_model(
+                input_ids=torch.tensor([[t] for t in self._next], device=device),
+                position_ids=torch.tensor([[p] for p in self._position], device=device),
+                attention_mask=self._mask,
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+            logits = self._loaded.model.get_output_embeddings()(hidden[:, -1]).float()
+        self._cache = [(layer.keys, layer.values) for layer in cache.layers]
+        finished: list[Job] = []
+        for i, job in enumerate(self.jobs):
+            self._next[i] = self._choose(job, logits[i])
+            self._position[i] += 1
+            if self._take(job, self._next[i], stop_ids):
+                finished.append(job)
+        if finished:
+            self._keep([i for i, job in enumerate(self.jobs) if job not in finished])
+        return finished
+
+    def _keep(self, rows: list[int]) -> None:
+        """Drop the other rows, and the columns that then are padding everywhere."""
+        import torch
+
+        self.jobs = [self.jobs[i] for i in rows]
+        self._next = [self._next[i] for i in rows]
+        self._position = [self._position[i] for i in rows]
+        if not rows:
+            self._cache, self._mask = [], None
+            return
+        index = torch.tensor(rows, device=self._mask.device)
+        self._mask = self._mask[index]
+        first = int(self._mask.argmax(dim=1).min())
+        self._mask = self._mask[:, first:]
+        self._cache = [(k[index][:, :, first:], v[index][:, :, first:]) for k, v in self._cache]
+
+    def _choose(self, job: Job, logits: Any) -> int:
+        """Pick a token and note its log-probability under the unscaled distribution."""
+        import torch
+
+        sampling = job.sampling
+        logprobs = torch.log_softmax(logits, dim=-1)
+        if sampling.temperature <= 0:
+            token = int(logprobs.argmax())
+        else:
+            if job.generator is None:
+                job.generator = torch.Generator(device=logits.device)
+                job.generator.manual_seed(
+                    sampling.seed if sampling.seed is not None else torch.seed() % 2**31
+                )
+            p = torch.softmax(logits / sampling.temperature, dim=-1)
+            if sampling.top_p < 1:
+                order = p.argsort(descending=True)
+                kept = p[order].cumsum(0) - p[order] < sampling.top_p
+                p = torch.zeros_like(p).scatter(0, order[kept], p[order[kept]])
+            token = int(torch.multinomial(p, 1, generator=job.generator))
+        best: tuple[tuple[str, float], ...] = ()
+        if sampling.top_logprobs:
+            values, indices = logprobs.topk(sampling.top_logprobs)
+            best = tuple(
+                (self._loaded.decode([int(i)]), float(v)) for v, i in zip(values, indices, strict=True)
+            )
+        job.tokens.append(Token(self._loaded.decode([token]), max(float(logprobs[token]), -1e4), best))
+        return token
+
+    def _take(self, job: Job, token: int, stop_ids: set[int]) -> bool:
+        """Add a token to the reply. True when the reply is at its end."""
+        if token in stop_ids:
+            job.tokens.pop()
+            return True
+        job.out.append(token)
+        job.text = self._loaded.decode(job.out)
+        for stop in job.sampling.stop:
+            at = job.text.find(stop)
+            if at >= 0:
+                job.text = job.text[:at]
+                return True
+        if len(job.out) >= job.sampling.max_tokens:
+            job.finish = "length"
+            return True
+        return not all(math.isfinite(t.logprob) for t in job.tokens[-1:])

@@ -1,0 +1,251 @@
+"""`kefu finetune`: prepare, train, evaluate, deploy. A worse adapter is not deployed.
+
+    kefu finetune prepare            the project's own dialogues (or --own FILE.jsonl) to var/finetune
+    kefu finetune train              goes on where it was interrupted
+    kefu finetune evaluate
+    kefu finetune deploy             compares with the adapter in use on the held-out test part
+
+Experiments are tracked with MLflow when it is installed and MLFLOW_TRACKING_URI is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.exceptions import GeneratorError
+from bot.generator.dialogues import Dialogue, make_dialogues, topic_names
+from bot.settings import Settings, get_settings
+
+finetune = typer.Typer(help="Make a LoRA adapter from dialogues.", no_args_is_help=True, add_completion=False)
+ADAPTER = Path(__file__).with_name("adapter")
+
+
+def held_out_topics() -> list[str]:
+    """Topics that no training dialogue speaks of: every fifth, by name."""
+    return [name for n, name in enumerate(sorted(topic_names())) if n % 5 == 2]
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.data_path("finetune", "x").parent
+
+
+@finetune.command("prepare")
+def prepare_data(
+    count: Annotated[int, typer.Option(help="Own synthetic dialogues to make.")] = 3200,
+    own: Annotated[
+        list[Path] | None, typer.Option(help="A shop's dialogues (JSONL); may be given more than once.")
+    ] = None,
+    only_own: Annotated[bool, typer.Option(help="Leave the synthetic dialogues out.")] = False,
+    seed: int = 5000,
+) -> None:
+    """Build, clean, mask, check and split the data."""
+    from bot.generator.prepare import prepare, read_dialogues, write_dialogues
+
+    held = set(held_out_topics())
+    learned = [t for t in topic_names() if t not in held]
+    dialogues = [] if only_own else make_dialogues(count, seed=seed, topics=learned)
+    for path in own or []:
+        dialogues += read_dialogues(path)
+    done = prepare(dialogues)
+    folder = _folder(get_settings())
+    for name, part in (("train", done.train), ("tune", done.tune), ("test", done.test)):
+        write_dialogues(folder / f"{name}.jsonl", part)
+        typer.echo(f"{name:6s} {len(part):6d}  {folder / f'{name}.jsonl'}")
+    if not only_own:  # topics nobody trained on: what a shop never seen looks like
+        unseen = make_dialogues(240, seed=seed + 90_000, topics=sorted(held))
+        kept = prepare(unseen, tune=0, test=0).train
+        write_dialogues(folder / "unseen.jsonl", kept)
+        typer.echo(f"unseen {len(kept):6d}  topics held out: {', '.join(sorted(held))}")
+    for reason, n in sorted(done.dropped.items()):
+        typer.echo(f"dropped {n}: {reason}")
+
+
+@finetune.command()
+def train(
+    out: Annotated[Path | None, typer.Option(help="Folder of the new adapter.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many dialogues.")] = 1100,
+    epochs: int = 1,
+    rank: int = 16,
+    learning_rate: float = 4e-4,
+    batch: int = 4,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
+) -> None:
+    """Train; started again with the same settings it goes on from the last checkpoint."""
+    import torch
+
+    from bot.generator.prepare import read_dialogues
+    from bot.generator.training import TrainingPlan, train_adapter
+
+    settings = get_settings()
+    if threads:
+        torch.set_num_threads(threads)
+    folder = _folder(settings)
+    dialogues = read_dialogues(folder / "train.jsonl")
+    random.Random(1).shuffle(dialogues)
+    plan = TrainingPlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch=batch)
+    target = out or folder / "adapter"
+
+    def progress(step: int, total: int, loss: float, seconds: float) -> None:
+        if step % 5 == 0 or step == total:
+            left = seconds / max(1, step) * (total - step)
+            typer.echo(f"step {step}/{total} loss {loss:.4f} {seconds:.0f} s, about {left / 60:.0f} min left")
+        _track({"loss": loss}, step)
+
+    train_adapter(
+        dialogues[:limit], target, plan=plan, weights=settings.generator.model, every=25,
+        cache=settings.data_path("models", "x").parent, device=settings.generator.device, dtype=settings.generator.dtype,
+        progress=progress,
+    )  # fmt: skip
+    typer.echo(f"adapter: {target}")
+
+
+@finetune.command()
+def evaluate(
+    adapter: Annotated[
+        Path | None, typer.Option(help="Folder of the adapter; default: the one just trained.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Dialogues; default: test and unseen parts.")] = None,
+    limit: int = 100,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Measure an adapter on dialogues it was not trained on."""
+    settings = get_settings()
+    found = measure_files(settings, adapter or _folder(settings) / "adapter", data, limit)
+    typer.echo(json.dumps(found, ensure_ascii=False) if as_json else _table(found))
+
+
+@finetune.command()
+def deploy(
+    adapter: Annotated[Path | None, typer.Option(help="Folder of the new adapter.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Where the adapter in use lies.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Dialogues to compare on.")] = None,
+    limit: int = 100,
+) -> None:
+    """Put a new adapter into use, unless it is worse than the one in use."""
+    settings = get_settings()
+    new = adapter or _folder(settings) / "adapter"
+    current = to or (
+        Path(settings.generator.adapter) if settings.generator.adapter not in (None, "none") else ADAPTER
+    )
+    mine = measure_files(settings, new, data, limit)
+    theirs = (
+        measure_files(settings, current, data, limit)
+        if (current / "adapter_model.safetensors").exists()
+        else None
+    )
+    typer.echo("new\n" + _table(mine) + ("\nin use\n" + _table(theirs) if theirs else ""))
+    refusal = worse(mine, theirs)
+    if refusal:
+        raise GeneratorError(f"Not deployed: {refusal}")
+    install(new, current)
+    typer.echo(f"deployed to {current}. Every certificate is void now: run `kefu calibrate`.")
+
+
+def worse(new: dict[str, Any], old: dict[str, Any] | None) -> str | None:
+    """Why a new adapter must not replace the old one; None when it may.
+
+    It must be right at least as often (one standard error of the difference is forgiven for chance) and
+    break the value checks no more often.
+    """
+    if old is None:
+        return None
+    n = max(1, min(new["count"], old["count"]))
+    slack = (2 * old["accuracy"] * (1 - old["accuracy"]) / n) ** 0.5
+    if new["accuracy"] < old["accuracy"] - slack:
+        return (
+            f"it is right in {new['accuracy']:.1%} of {n} dialogues, the one in use in {old['accuracy']:.1%}."
+        )
+    if new["checks_failed"] > old["checks_failed"] + slack + 1 / n:
+        return f"{new['checks_failed']:.1%} of its replies fail a check, {old['checks_failed']:.1%} of those of the one in use."
+    return None
+
+
+def install(new: Path, target: Path) -> None:
+    """Copy an adapter's files; the weights last, so that a half-copied adapter is never loaded as a new one.
+
+    Raises:
+        GeneratorError: it is no adapter.
+    """
+    if not (new / "adapter_model.safetensors").exists():
+        raise GeneratorError(f"{new} holds no adapter. Run `kefu finetune train` first.")
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("training.json", "adapter_config.json", "adapter_model.safetensors"):
+        if (new / name).exists() and new.resolve() != target.resolve():
+            shutil.copyfile(new / name, target / f"{name}.part")
+            (target / f"{name}.part").replace(target / name)
+
+
+def measure_files(settings: Settings, adapter: Path, data: Path | None, limit: int) -> dict[str, Any]:
+    """`measure` on files of dialogues."""
+    from bot.generator.local import LocalGenerator
+    from bot.generator.prepare import read_dialogues
+
+    if not (adapter / "adapter_model.safetensors").exists():
+        raise GeneratorError(f"{adapter} holds no adapter. Run `kefu finetune train` first.")
+    folder = _folder(settings)
+    paths = [data] if data else [p for p in (folder / "test.jsonl", folder / "unseen.jsonl") if p.exists()]
+    dialogues = [d for p in paths for d in read_dialogues(p)]
+    random.Random(3).shuffle(dialogues)
+    generator = LocalGenerator(settings, adapter=str(adapter))
+    try:
+        found = asyncio.run(measure(generator, dialogues[:limit]))
+    finally:
+        generator.close()
+    _track({k: v for k, v in found.items() if isinstance(v, float)}, 0)
+    return found
+
+
+async def measure(generator: Any, dialogues: Sequence[Dialogue]) -> dict[str, Any]:
+    """Right answers, failed checks, length and speed of a generator on dialogues."""
+    from bot.generator.checks import run_checks
+    from bot.generator.correctness import holds_gold
+    from bot.generator.prompt import build_messages
+
+    async def one(d: Dialogue) -> tuple[bool, bool, int, float, float]:
+        began = time.perf_counter()
+        messages = build_messages(d.question, d.evidence, language=d.language, history=d.history)
+        done = await generator.complete(messages, max_tokens=96)
+        checks = run_checks(done.text, d.evidence, question=d.question, language=d.language)
+        logprob = statistics.fmean(t.logprob for t in done.tokens) if done.tokens else -9.0
+        right = holds_gold(done.text, d.gold or (d.answer,))
+        return right, not all(c.ok for c in checks), len(done.tokens), logprob, time.perf_counter() - began
+
+    began = time.perf_counter()
+    rows = await asyncio.gather(*(one(d) for d in dialogues))
+    seconds = time.perf_counter() - began
+    return {
+        "count": len(rows),
+        "accuracy": statistics.fmean(r[0] for r in rows),
+        "checks_failed": statistics.fmean(r[1] for r in rows),
+        "mean_tokens": statistics.fmean(r[2] for r in rows),
+        "mean_logprob": statistics.fmean(r[3] for r in rows),
+        "tokens_per_second": sum(r[2] for r in rows) / seconds,
+    }
+
+
+def _table(found: dict[str, Any]) -> str:
+    return "\n".join(f"  {k:18s} {v:.4g}" for k, v in found.items())
+
+
+def _track(values: dict[str, float], step: int) -> None:
+    """Log to MLflow, when it is wanted (MLFLOW_TRACKING_URI) and installed."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        return
+    try:
+        import mlflow
+    except ImportError as exc:
+        raise GeneratorError(
+            "MLFLOW_TRACKING_URI is set and MLflow is not installed: `uv pip install mlflow-skinny`."
+        ) from exc
+    mlflow.log_metrics(values, step=step)

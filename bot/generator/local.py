@@ -1,0 +1,54 @@
+"""The generator inside this process, for evaluation and fine-tuning: same engine, no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.generator.client import Completion
+from bot.generator.confidence import TokenScore
+from bot.generator.engine import BatchEngine, Sampling
+from bot.generator.model import load
+from bot.generator.prompt import Message, render
+from bot.settings import Settings
+
+
+class LocalGenerator:
+    """`bot.generator.client.Generator` on an engine of its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        adapter: str | None = None,
+        cache: Path | None = None,
+        concurrency: int = 4,
+    ) -> None:
+        import torch
+
+        section = settings.generator
+        if section.threads:
+            torch.set_num_threads(section.threads)
+        self.loaded = load(
+            section.model,
+            cache=cache or settings.data_path("models", "x").parent,
+            adapter=adapter if adapter is not None else section.adapter,
+            device="cpu",
+            dtype=section.dtype,
+        )
+        self.engine = BatchEngine(self.loaded, concurrency=concurrency)
+
+    async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+        tokenizer = self.loaded.tokenizer
+        if self.loaded.adapter is None and getattr(tokenizer, "chat_template", None):
+            text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        else:
+            text = render(messages)
+        job = await self.engine.generate(
+            self.loaded.encode(text), Sampling(max_tokens=max_tokens, top_logprobs=2)
+        )
+        tokens = tuple(TokenScore(t.text, t.logprob, tuple(p for _, p in t.top)) for t in job.tokens)
+        return Completion(job.text.strip(), tokens, job.finish, self.loaded.name, len(job.ids))
+
+    def close(self) -> None:
+        self.engine.close()

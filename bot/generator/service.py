@@ -1,0 +1,186 @@
+"""The answering of one running program: settings in, answers out.
+
+Loads knowledge, confidence model and certificate at the first question (or at `warm`), follows changes
+of the articles, and keeps the last good version when a change is not valid. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from bot.exceptions import GeneratorError
+from bot.generator.answering import Answer, Answerer, Turn
+from bot.generator.certificate import Certificate
+from bot.generator.client import Generator, GeneratorClient
+from bot.generator.confidence import FUSION_FILE, Fusion
+from bot.generator.evidence import Evidence
+from bot.generator.prompt import prompt_hash
+from bot.knowledge.base import Knowledge
+from bot.message import Language
+from bot.settings import PROJECT_ROOT, Settings
+
+log = structlog.get_logger()
+ADAPTER = Path(__file__).with_name("adapter")
+DRIFT_FILE = "drift.json"
+
+
+def knowledge_folder(settings: Settings) -> Path:
+    """Where the articles are."""
+    section = getattr(settings, "knowledge", None)
+    path = Path(getattr(section, "path", None) or PROJECT_ROOT / "data" / "knowledge")
+    return path if path.is_absolute() else PROJECT_ROOT / path
+
+
+def machine_hashes(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
+    """What a certificate is bound to: change one and the certificate is void."""
+    folder = Path(settings.generator.adapter) if settings.generator.adapter not in (None, "none") else ADAPTER
+    weights = folder / "adapter_model.safetensors"
+    model = f"{settings.generator.enabled} {settings.generator.base_url} {settings.generator.model}"
+    policy = settings.policy.path or PROJECT_ROOT / "bot" / "policy" / "default.yml"
+    return {
+        "model": hashlib.sha256(model.encode()).hexdigest(),
+        "adapter": _file_hash(weights) if settings.generator.adapter != "none" else "none",
+        "prompt": prompt_hash(),
+        "confidence": _file_hash(FUSION_FILE),
+        "index": knowledge.fingerprint,
+        "policy": _file_hash(Path(policy)),
+    }
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+
+
+def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator | None) -> Answerer:
+    """Everything put together for one version of the articles.
+
+    Raises:
+        GeneratorError: mode certified without a certificate that holds for this machine.
+    """
+    section = settings.generator
+    certificate: Certificate | None = None
+    if section.mode == "certified":
+        if section.certificate is None:
+            raise GeneratorError(
+                "generator.mode is certified and generator.certificate is not set. Make one with `kefu calibrate`, "
+                "or set generator.mode to strict."
+            )
+        certificate = Certificate.load(section.certificate)
+        certificate.check(machine_hashes(settings, knowledge))
+    return Answerer(
+        retriever=knowledge.retriever(),
+        chunks=knowledge.chunks,
+        fusion=Fusion.load(),
+        generator=generator,
+        mode=section.mode,
+        certificate=certificate,
+        drift=drift_level(settings.data_path(DRIFT_FILE)),
+        max_tokens=section.max_tokens,
+    )
+
+
+def drift_level(path: Path) -> int:
+    """How many alarms the audits have raised since the last certificate."""
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["level"])
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise GeneratorError(
+            f"{path} is damaged ({exc!r}). Run `kefu calibrate audit` again or remove it."
+        ) from exc
+
+
+class AnswerService:
+    """One per program. Safe for concurrent questions."""
+
+    def __init__(self, settings: Settings, *, generator: Generator | None = None) -> None:
+        self._settings = settings
+        section = settings.generator
+        if generator is None and section.enabled:
+            generator = GeneratorClient(
+                section.base_url or section.url,
+                model=section.model or "default",
+                api_key=section.api_key,
+                timeout=section.timeout,
+            )
+        self._generator = generator
+        self._answerer: Answerer | None = None
+        self.versions: dict[str, str] = {}  # what answered: `machine_hashes`, shortened
+        self._state: object = None
+        self._lock = asyncio.Lock()
+        self._loading = threading.Lock()
+
+    async def warm(self) -> Answerer:
+        """Load what is not loaded, and load again when articles changed."""
+        async with self._lock:
+            return await asyncio.to_thread(self.preload)
+
+    def preload(self) -> Answerer:
+        """The same without an event loop, for a thread at the start of a program."""
+        from bot.knowledge.base import folder_state
+
+        with self._loading:
+            folder = knowledge_folder(self._settings)
+            state = tuple(folder_state(folder)) if folder.is_dir() else ()
+            if self._answerer is None or state != self._state:
+                self._answerer = self._load(folder)
+                self._state = state
+            return self._answerer
+
+    def _load(self, folder: Path) -> Answerer:
+        from bot.exceptions import KnowledgeError
+
+        try:
+            knowledge = Knowledge.load(folder)
+            answerer = load_answerer(self._settings, knowledge, self._generator)
+            self.versions = {
+                name: value[:16] for name, value in machine_hashes(self._settings, knowledge).items()
+            }
+            return answerer
+        except (KnowledgeError, GeneratorError) as exc:
+            if self._answerer is None:
+                raise
+            log.error("knowledge_not_reloaded", folder=str(folder), error=str(exc))
+            return self._answerer
+
+    async def answer(
+        self,
+        question: str,
+        *,
+        language: Language,
+        product: str | None = None,
+        facts: Sequence[Evidence] = (),
+        customer_name: str = "",
+        history: Sequence[Turn] = (),
+    ) -> Answer:
+        answerer = await self.warm()
+        if self._settings.generator.base_url:  # somebody else's server learns what is asked, not by whom
+            from bot.privacy.masking import mask_text
+
+            names = [customer_name] if customer_name else []
+            question, customer_name = mask_text(question, names), ""
+            history = [
+                replace(one, shopper=mask_text(one.shopper, names), kefu=mask_text(one.kefu, names))
+                for one in history
+            ]
+        return await answerer.answer(
+            question,
+            language=language,
+            product=product,
+            facts=facts,
+            customer_name=customer_name,
+            history=history,
+        )
+
+    async def close(self) -> None:
+        if isinstance(self._generator, GeneratorClient):
+            await self._generator.close()

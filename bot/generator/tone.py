@@ -1,0 +1,76 @@
+"""How an answer is said: by name, with a word for an upset or worried shopper, and never twice the same way.
+
+The facts come from elsewhere. Every courtesy Kefu can say stands in this file, so that the checks can
+tell courtesy from content, and the training dialogues use the same sentences.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bot.message import Language
+
+COURTESY: dict[Language, dict[str, tuple[str, ...]]] = {
+    "zh": {
+        "angry": ("很抱歉给您带来不好的体验。", "真的很抱歉让您着急了。", "您的心情我完全理解，非常抱歉。"),
+        "worried": ("您别着急，", "请您放心，我来帮您看看。", "理解您的担心。"),
+        "thanks": ("不客气。", "谢谢您的耐心。"),
+        "more": ("还有别的可以帮您吗？", "如有其他问题，随时告诉我。"),
+    },
+    "en": {
+        "angry": (
+            "I'm sorry about this experience.",
+            "I'm really sorry for the trouble.",
+            "I understand how frustrating this is, and I'm sorry.",
+        ),
+        "worried": ("No worries.", "I understand your concern.", "Let me help with that."),
+        "thanks": ("You're welcome.", "Thank you for your patience."),
+        "more": ("Is there anything else I can help with?", "Just ask if anything else comes up."),
+    },
+}
+_ANGRY = re.compile(
+    r"气死|生气|火大|差评|投诉|骗子|坑人|坑爹|太差|垃圾|烂|什么破|受够|失望|无语|离谱|搞什么|忽悠|敷衍|[!！]{2,}"
+    r"|\b(?:angry|furious|terrible|awful|worst|ridiculous|unacceptable|scam|useless|disappoint\w*|fed up|rip.?off|pathetic|annoy\w*|joke|damn|hell)\b",
+    re.I,
+)
+_WORRIED = re.compile(
+    r"着急|担心|急用|怎么办|会不会|害怕|急死|\b(?:worried|urgent\w*|afraid|anxious|asap|hurry|scared)\b", re.I
+)
+_THANKS = re.compile(r"谢谢|多谢|感谢|\bthank(?:s| you)\b", re.I)
+_ALL = sorted(
+    (c for group in COURTESY.values() for kind in group.values() for c in kind), key=len, reverse=True
+)
+
+
+def mood(text: str) -> str | None:
+    """ "angry", "worried" or None, from the words alone."""
+    if _ANGRY.search(text):
+        return "angry"
+    return "worried" if _WORRIED.search(text) else None
+
+
+def without_courtesy(text: str) -> str:
+    """The text without the sentences of this module."""
+    for sentence in _ALL:
+        text = text.replace(sentence, " ")
+    return text.strip()
+
+
+def address(answer: str, *, language: Language, question: str, name: str = "", turn: int = 0) -> str:
+    """Put the opening before the answer: the shopper's name and a word for the mood.
+
+    `turn` varies the wording; an answer that already opens with a courtesy keeps it.
+    """
+    found = mood(question)
+    opening = ""
+    if found and without_courtesy(answer) == answer.strip():
+        choices = COURTESY[language][found]
+        opening = choices[turn % len(choices)]
+    if name and turn == 0:  # once: a name in every message sounds like a machine
+        name = name.strip()
+        if language == "zh":
+            return f"{name}您好，{opening}{answer}"
+        return f"Hi {name}, {opening[:1].lower() + opening[1:] if opening.startswith('No') else opening} {answer}".replace(
+            "  ", " "
+        )
+    return f"{opening}{'' if language == 'zh' else ' '}{answer}".strip()

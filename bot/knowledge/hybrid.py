@@ -1,0 +1,211 @@
+"""The default retriever: BM25, shared concepts and exact dense search in memory, joined into one score.
+
+Every chunk has two vectors per encoder, one for its heading and one for heading path and text. A question is
+compared with both; the text weighs more, because a heading alone is often too short to tell neighbours apart.
+Nothing is trained: a folder seen for the first time works as well as it ever will. How the methods are joined
+was chosen on the project's own questions, see docs/knowledge.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.knowledge.articles import Chunk
+from bot.knowledge.encoders import ENCODERS, EmbeddingCache, Vectors, encoder
+from bot.knowledge.lexical import BM25Index, ConceptIndex
+from bot.knowledge.markdown import plain
+from bot.knowledge.retriever import Hit
+from bot.knowledge.tokens import fold, language_of
+from bot.message import Language
+
+Scores = npt.NDArray[np.float32]
+
+
+METHODS = ("bm25", "concepts", *ENCODERS)
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the methods are joined.
+
+    `weights` names the methods in use; a method without a weight is not run. With ``standard`` every method's
+    scores are brought to mean 0 and deviation 1 over the chunks searched and added by weight; with
+    ``reciprocal_rank`` (Cormack et al. 2009) the sum of weight / (k + rank) counts. Ranks throw away by how much
+    one chunk is better, which is most of what a small corpus knows: measured in docs/knowledge.md.
+    """
+
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"bm25": 0.3, "concepts": 0.6, "use": 0.8, "e5": 1.5}
+    )
+    method: Literal["standard", "reciprocal_rank"] = "standard"
+    k: int = 60
+    heading_share: float = 0.2  # of a dense score; the rest is the similarity to the text
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        return tuple(name for name in ENCODERS if name in self.weights)
+
+    def join(self, scores: Mapping[str, Scores]) -> npt.NDArray[np.float64]:
+        """One score per chunk from the scores of every method."""
+        size = len(next(iter(scores.values())))
+        total = np.zeros(size, dtype=np.float64)
+        for name, values in scores.items():
+            if self.method == "standard":
+                spread = float(values.std())
+                if spread > 0:
+                    total += self.weights[name] * (values - values.mean()) / spread
+            else:
+                share = self.weights[name] / (self.k + _ranks(values))
+                total += np.where(values > 0, share, 0.0) if name in ("bm25", "concepts") else share
+        return total
+
+
+class HybridRetriever:
+    """Searches a fixed set of chunks. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        chunks: Sequence[Chunk],
+        *,
+        cache: EmbeddingCache | None = None,
+        fusion: Fusion | None = None,
+        vectors: Mapping[str, tuple[Vectors, Vectors]] | None = None,
+    ) -> None:
+        """Index the chunks.
+
+        Args:
+            cache: where embeddings are kept between starts; None keeps nothing.
+            fusion: methods and weights.
+            vectors: per encoder the vectors of headings and texts, when somebody has them already.
+        """
+        self.chunks = tuple(chunks)
+        self.fusion = fusion or Fusion()
+        paths = [" ".join(chunk.heading_path) for chunk in self.chunks]
+        texts = [plain(chunk.text) for chunk in self.chunks]
+        self._lexical: dict[str, BM25Index | ConceptIndex] = {
+            "bm25": BM25Index(paths, texts),
+            "concepts": ConceptIndex(paths, texts),
+        }
+        if vectors is None:
+            vectors = _encode(self.chunks, self.fusion.encoders, cache or EmbeddingCache(None))
+        self._headings = {name: vectors[name][0] for name in self.fusion.encoders}
+        self._bodies = {name: vectors[name][1] for name in self.fusion.encoders}
+        self._languages = np.array([chunk.language for chunk in self.chunks])
+        self._by_language = {
+            language: {chunk.article_id for chunk in self.chunks if chunk.language == language}
+            for language in ("zh", "en")
+        }
+
+    def search(
+        self,
+        query: str,
+        *,
+        language: Language | None = None,
+        product: str | None = None,
+        at: date | None = None,
+        limit: int = 5,
+    ) -> list[Hit]:
+        """See `Retriever.search`. Without a language, that of the query is preferred."""
+        day = at or date.today()  # noqa: DTZ011 - articles are valid by the shop's calendar day
+        allowed = np.array([chunk.holds(at=day, product=product) for chunk in self.chunks], dtype=bool)
+        allowed &= self._readable(language or language_of(query), allowed)
+        found = np.flatnonzero(allowed)
+        if not query.strip() or not len(found) or limit < 1:
+            return []
+        text = fold(query).strip()
+
+        scores: dict[str, Scores] = {
+            name: index.scores(query)[found]
+            for name, index in self._lexical.items()
+            if name in self.fusion.weights
+        }
+        nearest: dict[str, Scores] = {}
+        heading_similarity = np.zeros(len(found), dtype=np.float32)
+        text_similarity = np.zeros(len(found), dtype=np.float32)
+        share = self.fusion.heading_share
+        for name in self.fusion.encoders:
+            vector = query_vector(name, text)
+            to_heading = self._headings[name][found] @ vector
+            to_text = self._bodies[name][found] @ vector
+            scores[name] = share * to_heading + (1 - share) * to_text
+            nearest[name] = np.maximum(to_heading, to_text)
+            heading_similarity += to_heading / len(self.fusion.encoders)
+            text_similarity += to_text / len(self.fusion.encoders)
+
+        joined = self.fusion.join(scores)
+        ranks = {name: _ranks(values) for name, values in scores.items() if name != "concepts"}
+        none = np.zeros(len(found), dtype=np.float32)
+        order = np.argsort(-joined, kind="stable")[:limit]
+        return [
+            Hit(
+                chunk=self.chunks[found[place]],
+                score=float(joined[place]),
+                rank=rank,
+                bm25=float(scores.get("bm25", none)[place]),
+                concepts=float(scores.get("concepts", none)[place]),
+                dense={name: float(nearest[name][place]) for name in self.fusion.encoders},
+                ranks={name: int(places[place]) for name, places in ranks.items()},
+                heading_similarity=float(heading_similarity[place]),
+                text_similarity=float(text_similarity[place]),
+            )
+            for rank, place in enumerate(order, start=1)
+        ]
+
+    def _readable(self, language: Language, allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Chunks in the language, and those of articles that exist in the other language only.
+
+        A shop that keeps its languages apart, with no id in common, is searched in one language unless that
+        has nothing at all.
+        """
+        same: npt.NDArray[np.bool_] = self._languages == language
+        if not (same & allowed).any():
+            return np.ones(len(self.chunks), dtype=bool)
+        mine = self._by_language[language]
+        other = self._by_language["en" if language == "zh" else "zh"]
+        if not mine & other:
+            return same
+        only_other = np.array([chunk.article_id not in mine for chunk in self.chunks], dtype=bool)
+        return np.logical_or(same, only_other)
+
+
+def _encode(
+    chunks: Sequence[Chunk], names: Sequence[str], cache: EmbeddingCache
+) -> dict[str, tuple[Vectors, Vectors]]:
+    headings = [heading_text(chunk) for chunk in chunks]
+    bodies = [body_text(chunk) for chunk in chunks]
+    models = {name: encoder(name) for name in names}
+    return {
+        name: (cache.encode(model, headings, "query"), cache.encode(model, bodies, "passage"))
+        for name, model in models.items()
+    }
+
+
+def heading_text(chunk: Chunk) -> str:
+    """What stands for the chunk's question."""
+    return fold(chunk.heading)
+
+
+def body_text(chunk: Chunk) -> str:
+    """What stands for the chunk's answer: heading path and text without Markdown marks."""
+    return fold(" ".join((*chunk.heading_path, plain(chunk.text))))
+
+
+def _ranks(scores: Scores) -> npt.NDArray[np.int64]:
+    """Places from 1, best first; ties keep the order of the chunks."""
+    places = np.empty(len(scores), dtype=np.int64)
+    places[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    return places
+
+
+@lru_cache(maxsize=4096)
+def query_vector(name: str, text: str) -> Scores:
+    """The vector of a folded question; the last few thousand are remembered."""
+    vector: Scores = encoder(name).encode([text], "query")[0]
+    return vector

@@ -1,0 +1,199 @@
+"""The same retriever for shops with very many articles: PostgreSQL with the pgvector extension narrows down.
+
+The database keeps chunks, tokens and vectors, shared by all programs. For a question it returns the nearest chunks
+per encoder (HNSW index) and those that share words (GIN index); `HybridRetriever` then orders this
+handful exactly as it orders a small shop's whole corpus. Below some ten thousand chunks the default is quicker and
+needs no server. This module knows no settings; it is given an address.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bot.exceptions import KnowledgeError
+from bot.knowledge.articles import Chunk
+from bot.knowledge.encoders import EmbeddingCache, Vectors, encoder
+from bot.knowledge.hybrid import Fusion, HybridRetriever, body_text, heading_text, query_vector
+from bot.knowledge.retriever import Hit
+from bot.knowledge.tokens import concepts, fold, language_of, tokens
+from bot.message import Language
+
+CANDIDATES = 40  # per encoder, field and for words
+
+_TABLE = """
+CREATE EXTENSION IF NOT EXISTS vector;
+CREATE TABLE IF NOT EXISTS kefu_chunks (
+    id text PRIMARY KEY, article_id text NOT NULL, language text NOT NULL, products text[] NOT NULL,
+    valid_from date, valid_to date, words text[] NOT NULL, content jsonb NOT NULL,
+    heading_use vector(512), body_use vector(512), heading_e5 vector(384), body_e5 vector(384)
+);
+CREATE INDEX IF NOT EXISTS kefu_chunks_words ON kefu_chunks USING gin (words);
+CREATE INDEX IF NOT EXISTS kefu_chunks_article ON kefu_chunks (article_id, language);
+CREATE INDEX IF NOT EXISTS kefu_chunks_body_use ON kefu_chunks USING hnsw (body_use vector_cosine_ops);
+CREATE INDEX IF NOT EXISTS kefu_chunks_body_e5 ON kefu_chunks USING hnsw (body_e5 vector_cosine_ops);
+CREATE INDEX IF NOT EXISTS kefu_chunks_heading_use ON kefu_chunks USING hnsw (heading_use vector_cosine_ops);
+CREATE INDEX IF NOT EXISTS kefu_chunks_heading_e5 ON kefu_chunks USING hnsw (heading_e5 vector_cosine_ops);
+"""
+_COLUMNS = ("heading_use", "body_use", "heading_e5", "body_e5")
+
+# In the language asked for, or an article that does not have it.
+_FILTER = """
+    (valid_from IS NULL OR valid_from <= %(at)s) AND (valid_to IS NULL OR valid_to >= %(at)s)
+    AND (%(product)s::text IS NULL OR products = '{}' OR %(product)s = ANY (products))
+    AND (language = %(language)s OR NOT EXISTS (
+        SELECT 1 FROM kefu_chunks twin WHERE twin.article_id = c.article_id AND twin.language = %(language)s))
+"""
+
+
+class PgVectorRetriever:
+    """A `Retriever` over the table ``kefu_chunks``. Safe to use from several threads: they take turns."""
+
+    def __init__(
+        self, url: str, *, fusion: Fusion | None = None, cache: EmbeddingCache | None = None
+    ) -> None:
+        """Connect and make the table when it is missing.
+
+        Args:
+            url: ``postgresql://user:password@host/database``.
+            cache: for `index` only: vectors computed before.
+
+        Raises:
+            KnowledgeError: the server cannot be reached or lacks the extension.
+        """
+        import psycopg2
+
+        self._fusion = fusion or Fusion()
+        self._cache = cache or EmbeddingCache(None)
+        self._lock = threading.Lock()
+        try:
+            self._connection = psycopg2.connect(url)
+            with self._connection, closing(self._connection.cursor()) as cursor:
+                cursor.execute(_TABLE)
+        except psycopg2.Error as exc:
+            raise KnowledgeError(
+                f"PostgreSQL cannot hold the articles: {str(exc).strip()}. Check the address, and that the pgvector "
+                "extension is installed on the server (CREATE EXTENSION vector)."
+            ) from exc
+
+    def index(self, chunks: Sequence[Chunk]) -> None:
+        """Put these chunks in the place of all others, in one transaction: nobody sees half of them."""
+        vectors: dict[str, Vectors] = {}
+        for name in ("use", "e5"):
+            model = encoder(name)
+            vectors[f"heading_{name}"] = self._cache.encode(model, [heading_text(c) for c in chunks], "query")
+            vectors[f"body_{name}"] = self._cache.encode(model, [body_text(c) for c in chunks], "passage")
+        with self._lock, self._connection, closing(self._connection.cursor()) as cursor:
+            cursor.execute("DELETE FROM kefu_chunks")
+            for place, chunk in enumerate(chunks):
+                words = f"{' '.join(chunk.heading_path)} {chunk.text}"
+                cursor.execute(
+                    "INSERT INTO kefu_chunks VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    (
+                        chunk.id,
+                        chunk.article_id,
+                        chunk.language,
+                        list(chunk.products),
+                        chunk.valid_from,
+                        chunk.valid_to,
+                        sorted({*tokens(words), *concepts(words)}),
+                        json.dumps(_to_json(chunk), ensure_ascii=False),
+                        *(_literal(vectors[column][place]) for column in _COLUMNS),
+                    ),
+                )
+
+    def search(
+        self,
+        query: str,
+        *,
+        language: Language | None = None,
+        product: str | None = None,
+        at: date | None = None,
+        limit: int = 5,
+    ) -> list[Hit]:
+        """See `Retriever.search`."""
+        if not query.strip() or limit < 1:
+            return []
+        day = at or date.today()  # noqa: DTZ011 - articles are valid by the shop's calendar day
+        wanted = language or language_of(query)
+        values: dict[str, Any] = {
+            "at": day,
+            "product": product,
+            "language": wanted,
+            "many": max(CANDIDATES, limit),
+        }
+        text = fold(query).strip()
+        values["words"] = sorted({*tokens(query, query=True), *concepts(query)})
+        for name in ("use", "e5"):
+            values[name] = _literal(query_vector(name, text))
+        near = [
+            f"(SELECT id FROM kefu_chunks c WHERE {_FILTER} "  # noqa: S608 - only names from this module
+            f"ORDER BY {column} <=> %({column.rpartition('_')[2]})s::vector LIMIT %(many)s)"
+            for column in _COLUMNS
+        ]
+        shared = (
+            f"(SELECT id FROM kefu_chunks c WHERE words && %(words)s::text[] AND {_FILTER} "  # noqa: S608
+            "ORDER BY cardinality(ARRAY(SELECT unnest(words) INTERSECT SELECT unnest(%(words)s::text[]))) DESC "
+            "LIMIT %(many)s)"
+        )
+        statement = (
+            f"SELECT content, {', '.join(f'{column}::text' for column in _COLUMNS)} FROM kefu_chunks "  # noqa: S608
+            f"WHERE id IN ({' UNION '.join([*near, shared])}) ORDER BY id"
+        )
+        with self._lock, self._connection, closing(self._connection.cursor()) as cursor:
+            cursor.execute(statement, values)
+            rows = cursor.fetchall()
+        if not rows:
+            return []
+        chunks = [_from_json(row[0]) for row in rows]
+        parsed = {
+            column: np.array([json.loads(row[1 + place]) for row in rows], dtype=np.float32)
+            for place, column in enumerate(_COLUMNS)
+        }
+        vectors = {name: (parsed[f"heading_{name}"], parsed[f"body_{name}"]) for name in ("use", "e5")}
+        exact = HybridRetriever(chunks, fusion=self._fusion, vectors=vectors)
+        return exact.search(query, language=wanted, product=product, at=day, limit=limit)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _literal(vector: Vectors) -> str:
+    return "[" + ",".join(f"{value:.7g}" for value in vector) + "]"
+
+
+def _to_json(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "id": chunk.id,
+        "article_id": chunk.article_id,
+        "language": chunk.language,
+        "heading_path": list(chunk.heading_path),
+        "heading": chunk.heading,
+        "text": chunk.text,
+        "products": list(chunk.products),
+        "valid_from": chunk.valid_from and chunk.valid_from.isoformat(),
+        "valid_to": chunk.valid_to and chunk.valid_to.isoformat(),
+        "risk": chunk.risk,
+        "path": chunk.path.as_posix(),
+        "line": chunk.line,
+    }
+
+
+def _from_json(content: dict[str, Any]) -> Chunk:
+    days = {key: content[key] and date.fromisoformat(content[key]) for key in ("valid_from", "valid_to")}
+    return Chunk(
+        **{
+            **content,
+            **days,
+            "heading_path": tuple(content["heading_path"]),
+            "products": tuple(content["products"]),
+            "path": Path(content["path"]),
+        }
+    )
