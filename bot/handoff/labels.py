@@ -1,0 +1,87 @@
+"""What a person did with a draft of the bot: sent it, edited it, threw it away. Labels for calibration.
+
+A draft that was sent as it stood was right; one that was edited or discarded was not, in that person's eyes.
+This module knows no desk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Literal, get_args
+
+from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, Text, UniqueConstraint, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.database import metadata, now_ms
+
+Verdict = Literal["sent", "edited", "discarded"]
+
+labels = Table(
+    "handoff_labels",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("conversation", String(64), nullable=False),
+    Column(
+        "draft", String(64), nullable=False
+    ),  # which one: "packet" with the case, or "event" with its line
+    Column("question", Text, nullable=False),
+    Column("text", Text, nullable=False),  # what the bot would have said
+    Column("score", Float),  # its estimated chance to be right
+    Column("language", String(8)),
+    Column("verdict", String(16), nullable=False),
+    Column("final", Text),  # what was sent instead
+    Column("agent", String(128), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("conversation", "draft"),
+)
+
+
+async def write(
+    connection: AsyncConnection,
+    *,
+    conversation: str,
+    draft: str,
+    question: str,
+    text: str,
+    score: float | None,
+    language: str | None,
+    verdict: Verdict,
+    agent: str,
+    final: str | None = None,
+) -> bool:
+    """Keep a verdict; the first one on a draft counts. False when there was one already.
+
+    Raises:
+        ValueError: there is no such verdict.
+    """
+    if verdict not in get_args(Verdict):
+        raise ValueError(f"No verdict {verdict!r}: one of {', '.join(get_args(Verdict))}")
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    done = await connection.execute(
+        insert(labels)
+        .values(
+            conversation=conversation, draft=draft, question=question, text=text, score=score,
+            language=language, verdict=verdict, final=final, agent=agent, at=now_ms(),
+        )
+        .on_conflict_do_nothing(index_elements=["conversation", "draft"])
+    )  # fmt: skip
+    return bool(done.rowcount == 1)
+
+
+async def judged(connection: AsyncConnection, conversation: str) -> dict[str, str]:
+    """draft -> verdict, of one conversation."""
+    query = select(labels.c.draft, labels.c.verdict).where(labels.c.conversation == conversation)
+    return {row.draft: row.verdict for row in (await connection.execute(query)).all()}
+
+
+async def rows(connection: AsyncConnection) -> AsyncIterator[dict[str, Any]]:
+    """Every label, oldest first, as calibration wants it: question, text, score, language, wrong (0 or 1)."""
+    for row in (await connection.execute(select(labels).order_by(labels.c.id))).all():
+        yield {
+            "question": row.question,
+            "text": row.text,
+            "score": row.score,
+            "language": row.language,
+            "wrong": 0 if row.verdict == "sent" else 1,
+        }
