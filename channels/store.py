@@ -1,0 +1,782 @@
+"""The gateway's memory: conversations, their event log, inbox, outbox, buttons and audit.
+
+Written so that a kill between any two statements loses and repeats nothing: what belongs together is
+one transaction, and every transaction begins with a write (SQLite then takes its write lock before
+anything is read; PostgreSQL locks the conversation's row, so that events are numbered in order).
+This module knows no platform and no Rasa.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    func,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.database import metadata, now_ms
+from bot.privacy.cipher import SealedJSON, SealedText
+from channels.channel import Conversation, Delivery, OutboxMessage, ShownButton
+
+_Position = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("channel", String(32), nullable=False),
+    Column("account", String(128), nullable=False),
+    Column("shopper", String(255), nullable=False),
+    Column("customer", String(255)),
+    Column("locale", String(16)),
+    Column("seq", Integer, nullable=False, default=0),
+    Column("read_seq", Integer, nullable=False, default=0),
+    Column("reachable", Boolean, nullable=False, default=True),
+    Column("apologised", Boolean, nullable=False, default=False),  # in the outage that is going on
+    # Which gateway works on it, with several gateways on PostgreSQL; until when (ms)
+    Column("turn_lease", String(64)),
+    Column("turn_lease_until", BigInteger, nullable=False, default=0),
+    Column("delivery_lease", String(64)),
+    Column("delivery_lease_until", BigInteger, nullable=False, default=0),
+    Column("created_at", BigInteger, nullable=False),
+    Column("active_at", BigInteger, nullable=False),
+    UniqueConstraint("channel", "account", "shopper"),
+    Index("ix_conversations_active_at", "active_at"),
+)
+
+events = Table(
+    "conversation_events",  # Rasa's tracker store, in the same database, has a table "events"
+    metadata,
+    Column("conversation", String(64), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),  # message, owner, rating, handoff, suggestion, note
+    Column("author", String(16), nullable=False),  # shopper, bot, person, system
+    Column("audience", String(8), nullable=False),  # shopper: everybody; desk: persons only
+    Column("body", SealedJSON, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("conversation", String(64), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("account", String(128), nullable=False),
+    Column("dedup_key", String(255), nullable=False),
+    Column("body", SealedJSON, nullable=False),  # bot.message.Inbound
+    Column("raw", SealedText),  # what the platform sent, when the channel keeps it
+    Column("seq", Integer),
+    Column("state", String(16), nullable=False),  # new, running, done, parked
+    Column("outcome", String(32)),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", BigInteger, nullable=False, default=0),
+    Column("failed_at", BigInteger),  # first failure
+    Column("error", Text),
+    Column("passive_until", BigInteger, nullable=False, default=0),
+    Column("received_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    UniqueConstraint("channel", "account", "dedup_key"),
+    Index("ix_inbox_conversation_state", "conversation", "state"),
+    Index("ix_inbox_state_next_at", "state", "next_at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("conversation", String(64), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("inbound", String(64)),
+    Column("ordinal", Integer, nullable=False, default=0),
+    Column("seq", Integer, nullable=False),
+    Column("author", String(16), nullable=False),
+    Column("body", SealedJSON, nullable=False),
+    Column("state", String(16), nullable=False),  # pending, held, delivered, unknown, failed
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", BigInteger, nullable=False, default=0),
+    Column("error", Text),
+    Column("platform_id", String(255)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    UniqueConstraint("inbound", "ordinal"),
+    Index("ix_outbox_conversation_state", "conversation", "state"),
+    Index("ix_outbox_state_next_at", "state", "next_at"),
+)
+
+buttons = Table(
+    "buttons",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("conversation", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("title", SealedText, nullable=False),
+    Column("payload", SealedText, nullable=False),
+    Index("ix_buttons_conversation_seq", "conversation", "seq"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("reply", String(64), primary_key=True),  # outbox id, or the id a withheld reply would have had
+    Column("conversation", String(64), nullable=False, index=True),
+    Column("inbound", String(64)),
+    Column("outcome", String(32), nullable=False),  # sent, overtaken, claim_withheld
+    Column("intent", String(128)),
+    Column("score", Float),
+    Column("reasons", JSON, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("receipts", JSON, nullable=False),
+    Column("explain", SealedJSON, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of an inbound message."""
+
+    message_id: str
+    conversation: str
+    seq: int
+    duplicate: bool
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An inbound message that still wants its turn."""
+
+    id: str
+    position: int
+    conversation: str
+    body: dict[str, Any]
+    seq: int
+    state: str
+    attempts: int
+    next_at: int
+    failed_at: int | None
+    passive_until: int
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a conversation. `seq` rises without repeating; gaps are possible."""
+
+    conversation: str
+    seq: int
+    kind: str
+    author: str
+    audience: str
+    body: dict[str, Any]
+    at: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message about to be stored: its event body and the payloads behind its buttons."""
+
+    id: str
+    ordinal: int
+    author: str
+    body: dict[str, Any]
+    payloads: tuple[tuple[str, str, str], ...] = ()  # (token, title, payload)
+
+
+def new_id() -> str:
+    """128 random bits, safe in addresses and on a command line (`kefu release ID`)."""
+    return secrets.token_hex(16)
+
+
+class Store:
+    """Transactions over the tables above."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.embedded = engine.dialect.name == "sqlite"
+        self._one_writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction. On SQLite one at a time: queueing here is quicker than its busy timeout."""
+        if self.embedded:
+            async with self._one_writer, self.engine.begin() as connection:
+                yield connection
+        else:
+            async with self.engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.connect() as connection:
+            yield connection
+
+    def insert_once(self, table: Table, *columns: str) -> Any:
+        """INSERT that does nothing when a row with these columns is there already."""
+        dialect = sqlite if self.embedded else postgresql
+        return dialect.insert(table).on_conflict_do_nothing(index_elements=list(columns))
+
+    # conversations
+
+    async def open_conversation(
+        self,
+        connection: AsyncConnection,
+        channel: str,
+        account: str,
+        shopper: str,
+        *,
+        locale: str | None = None,
+        customer: str | None = None,
+    ) -> Conversation:
+        """The shopper's conversation at this door, made when there is none. Locks its row."""
+        now = now_ms()
+        await connection.execute(
+            self.insert_once(conversations, "channel", "account", "shopper").values(
+                id=new_id(), channel=channel, account=account, shopper=shopper,
+                customer=customer, locale=locale, seq=0, read_seq=0, reachable=True, apologised=False,
+                turn_lease_until=0, delivery_lease_until=0,
+                created_at=now, active_at=now,
+            )
+        )  # fmt: skip
+        mine = and_(
+            conversations.c.channel == channel,
+            conversations.c.account == account,
+            conversations.c.shopper == shopper,
+        )
+        changes: dict[str, Any] = {"active_at": now, "reachable": True}
+        if locale:
+            changes["locale"] = locale
+        if customer:
+            changes["customer"] = customer
+        await connection.execute(conversations.update().where(mine).values(**changes))
+        return _conversation((await connection.execute(select(conversations).where(mine))).one())
+
+    async def conversation(self, conversation: str) -> Conversation | None:
+        async with self.read() as connection:
+            row = (
+                await connection.execute(select(conversations).where(conversations.c.id == conversation))
+            ).first()
+        return _conversation(row) if row else None
+
+    async def find_conversation(self, channel: str, account: str, shopper: str) -> Conversation | None:
+        async with self.read() as connection:
+            row = (
+                await connection.execute(
+                    select(conversations).where(
+                        conversations.c.channel == channel,
+                        conversations.c.account == account,
+                        conversations.c.shopper == shopper,
+                    )
+                )
+            ).first()
+        return _conversation(row) if row else None
+
+    async def adopt(
+        self, channel: str, account: str, guest: str, known: str, customer: str
+    ) -> Conversation | None:
+        """Give a guest's conversation to the customer he turned out to be, unless that one has his own.
+
+        Returns the conversation that changed hands, or None when nothing did.
+        """
+        async with self.write() as connection:
+            mine = and_(
+                conversations.c.channel == channel,
+                conversations.c.account == account,
+                conversations.c.shopper == guest,
+            )
+            await connection.execute(conversations.update().where(mine).values(active_at=now_ms()))
+            taken = await connection.execute(
+                select(conversations.c.id).where(
+                    conversations.c.channel == channel,
+                    conversations.c.account == account,
+                    conversations.c.shopper == known,
+                )
+            )
+            if taken.first() is not None:
+                return None
+            await connection.execute(
+                conversations.update().where(mine).values(shopper=known, customer=customer)
+            )
+            row = (
+                await connection.execute(
+                    select(conversations).where(
+                        conversations.c.channel == channel,
+                        conversations.c.account == account,
+                        conversations.c.shopper == known,
+                    )
+                )
+            ).first()
+            return _conversation(row) if row else None
+
+    async def bump(self, connection: AsyncConnection, conversation: str, by: int = 1) -> int:
+        """Take the next `by` sequence numbers and return the first. Locks the conversation."""
+        await connection.execute(
+            conversations.update()
+            .where(conversations.c.id == conversation)
+            .values(seq=conversations.c.seq + by)
+        )
+        last: int = (
+            await connection.execute(select(conversations.c.seq).where(conversations.c.id == conversation))
+        ).scalar_one()
+        return last - by + 1
+
+    async def mark_read(self, conversation: str, seq: int) -> None:
+        """The shopper has seen everything up to `seq`; never goes back."""
+        async with self.write() as connection:
+            await connection.execute(
+                conversations.update()
+                .where(
+                    conversations.c.id == conversation,
+                    conversations.c.read_seq < seq,
+                    conversations.c.seq >= seq,
+                )
+                .values(read_seq=seq)
+            )
+
+    async def set_reachable(self, conversation: str, reachable: bool) -> None:
+        async with self.write() as connection:
+            await connection.execute(
+                conversations.update().where(conversations.c.id == conversation).values(reachable=reachable)
+            )
+
+    async def lease(self, lane: str, conversation: str, gateway: str, seconds: float) -> bool:
+        """Take or renew the right to work on a conversation's lane ("turn" or "delivery").
+
+        Embedded there is one gateway only, so the answer is always yes.
+        """
+        if self.embedded:
+            return True
+        holder, until = conversations.c[f"{lane}_lease"], conversations.c[f"{lane}_lease_until"]
+        now = now_ms()
+        async with self.write() as connection:
+            result = await connection.execute(
+                conversations.update()
+                .where(conversations.c.id == conversation, or_(holder == gateway, until < now))
+                .values({holder: gateway, until: now + int(seconds * 1000)})
+            )
+        return bool(result.rowcount == 1)
+
+    async def release_lease(self, lane: str, conversation: str, gateway: str) -> None:
+        if self.embedded:
+            return
+        holder, until = conversations.c[f"{lane}_lease"], conversations.c[f"{lane}_lease_until"]
+        async with self.write() as connection:
+            await connection.execute(
+                conversations.update()
+                .where(conversations.c.id == conversation, holder == gateway)
+                .values({holder: None, until: 0})
+            )
+
+    # events
+
+    async def add_event(
+        self,
+        connection: AsyncConnection,
+        conversation: str,
+        kind: str,
+        author: str,
+        body: dict[str, Any],
+        *,
+        audience: str = "shopper",
+        seq: int | None = None,
+    ) -> int:
+        """Write the next line of a conversation and return its number."""
+        if seq is None:
+            seq = await self.bump(connection, conversation)
+        await connection.execute(
+            events.insert().values(
+                conversation=conversation, seq=seq, kind=kind, author=author,
+                audience=audience, body=body, at=now_ms(),
+            )
+        )  # fmt: skip
+        return seq
+
+    async def events_after(
+        self, conversation: str, seq: int, *, limit: int = 200, desk: bool = False
+    ) -> list[Event]:
+        """The lines after `seq`, oldest first; those for the desk only when `desk`."""
+        query = (
+            select(events)
+            .where(events.c.conversation == conversation, events.c.seq > seq)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        if not desk:
+            query = query.where(events.c.audience == "shopper")
+        async with self.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Event(**row._mapping) for row in rows]
+
+    async def events_before(self, conversation: str, seq: int, limit: int) -> list[Event]:
+        """The `limit` lines before `seq` that the shopper may see, oldest first."""
+        query = (
+            select(events)
+            .where(events.c.conversation == conversation, events.c.seq < seq, events.c.audience == "shopper")
+            .order_by(events.c.seq.desc())
+            .limit(limit)
+        )
+        async with self.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Event(**row._mapping) for row in reversed(rows)]
+
+    async def first_of_last(self, conversation: str, count: int) -> int:
+        """The number before the last `count` lines: where a page without history begins."""
+        query = (
+            select(events.c.seq)
+            .where(events.c.conversation == conversation, events.c.audience == "shopper")
+            .order_by(events.c.seq.desc())
+            .offset(count)
+            .limit(1)
+        )
+        async with self.read() as connection:
+            return int((await connection.execute(query)).scalar() or 0)
+
+    async def sequences(self, ids: Iterable[str]) -> dict[str, int]:
+        """The last sequence number of each of these conversations."""
+        query = select(conversations.c.id, conversations.c.seq).where(conversations.c.id.in_(list(ids)))
+        async with self.read() as connection:
+            return {row.id: row.seq for row in (await connection.execute(query)).all()}
+
+    # inbox
+
+    async def next_waiting(self, conversation: str, limit: int = 1) -> list[Waiting]:
+        """The oldest messages of a conversation that are not done."""
+        query = (
+            select(inbox)
+            .where(inbox.c.conversation == conversation, inbox.c.state.in_(("new", "running")))
+            .order_by(inbox.c.position)
+            .limit(limit)
+        )
+        async with self.read() as connection:
+            return [_waiting(row) for row in (await connection.execute(query)).all()]
+
+    async def start_turn(self, message_id: str) -> None:
+        """Written before Rasa is asked, so that a later gateway knows the turn may have run."""
+        async with self.write() as connection:
+            await connection.execute(
+                inbox.update()
+                .where(inbox.c.id == message_id)
+                .values(state="running", attempts=inbox.c.attempts + 1)
+            )
+
+    async def finish(self, connection: AsyncConnection, message_id: str, outcome: str) -> None:
+        await connection.execute(
+            inbox.update()
+            .where(inbox.c.id == message_id, inbox.c.state != "done")
+            .values(state="done", outcome=outcome, done_at=now_ms())
+        )
+
+    async def postpone(self, message_id: str, next_at: int, failed_at: int, error: str) -> None:
+        async with self.write() as connection:
+            await connection.execute(
+                inbox.update()
+                .where(inbox.c.id == message_id)
+                .values(next_at=next_at, failed_at=failed_at, error=error[:2000])
+            )
+
+    async def park(self, connection: AsyncConnection, message_id: str, error: str) -> None:
+        await connection.execute(
+            inbox.update().where(inbox.c.id == message_id).values(state="parked", error=error[:2000])
+        )
+
+    async def parked(self, limit: int = 100) -> list[Waiting]:
+        """Messages that failed for good, oldest first."""
+        query = select(inbox).where(inbox.c.state == "parked").order_by(inbox.c.position).limit(limit)
+        async with self.read() as connection:
+            return [_waiting(row) for row in (await connection.execute(query)).all()]
+
+    async def replay(self, message_id: str) -> bool:
+        """Give a parked message another try. False when there is no such parked message."""
+        async with self.write() as connection:
+            result = await connection.execute(
+                inbox.update()
+                .where(inbox.c.id == message_id, inbox.c.state == "parked")
+                .values(state="running", attempts=1, next_at=0, failed_at=None, error=None)
+            )
+        return bool(result.rowcount == 1)
+
+    async def inbox_state(self, message_id: str) -> str | None:
+        async with self.read() as connection:
+            state: str | None = (
+                await connection.execute(select(inbox.c.state).where(inbox.c.id == message_id))
+            ).scalar()
+        return state
+
+    async def backlog(self) -> int:
+        """Messages that still want their turn, over all conversations."""
+        query = select(func.count()).select_from(inbox).where(inbox.c.state.in_(("new", "running")))
+        async with self.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def due(self, limit: int = 500) -> tuple[set[str], set[str]]:
+        """Conversations with something to process, and with something to deliver, now."""
+        now = now_ms()
+        turns = (
+            select(inbox.c.conversation)
+            .where(inbox.c.state.in_(("new", "running")), inbox.c.next_at <= now)
+            .distinct()
+            .limit(limit)
+        )
+        deliveries = (
+            select(outbox.c.conversation)
+            .where(outbox.c.state == "pending", outbox.c.next_at <= now)
+            .distinct()
+            .limit(limit)
+        )
+        async with self.read() as connection:
+            return (
+                set((await connection.execute(turns)).scalars()),
+                set((await connection.execute(deliveries)).scalars()),
+            )
+
+    # outbox
+
+    async def add_message(
+        self,
+        connection: AsyncConnection,
+        conversation: Conversation,
+        draft: Draft,
+        *,
+        inbound: str | None = None,
+        next_at: int = 0,
+    ) -> int | None:
+        """Store one message: outbox, event log and buttons. None when it is stored already."""
+        inserted = await connection.execute(
+            self.insert_once(outbox, "inbound", "ordinal").values(
+                id=draft.id, conversation=conversation.id, channel=conversation.channel, inbound=inbound,
+                ordinal=draft.ordinal, seq=0, author=draft.author, body=draft.body, state="pending",
+                attempts=0, next_at=next_at, created_at=now_ms(),
+            )
+        )  # fmt: skip
+        if inserted.rowcount == 0:
+            return None
+        seq = await self.add_event(connection, conversation.id, "message", draft.author, draft.body)
+        await connection.execute(outbox.update().where(outbox.c.id == draft.id).values(seq=seq))
+        if draft.payloads:
+            await connection.execute(
+                buttons.insert(),
+                [
+                    {
+                        "token": token, "conversation": conversation.id, "seq": seq,
+                        "ordinal": n, "title": title, "payload": payload,
+                    }
+                    for n, (token, title, payload) in enumerate(draft.payloads, 1)
+                ],
+            )  # fmt: skip
+        return seq
+
+    async def next_deliveries(self, conversation: str, batch: int) -> tuple[list[OutboxMessage], int]:
+        """The oldest undelivered messages, all of one turn, and when they are due (ms)."""
+        query = (
+            select(outbox)
+            .where(outbox.c.conversation == conversation, outbox.c.state == "pending")
+            .order_by(outbox.c.position)
+            .limit(batch)
+        )
+        async with self.read() as connection:
+            rows = (await connection.execute(query)).all()
+        if not rows:
+            return [], 0
+        head = rows[0]
+        same = [row for n, row in enumerate(rows) if n == 0 or (head.inbound and row.inbound == head.inbound)]
+        return [_outbox_message(row) for row in same], head.next_at
+
+    async def messages_of(self, inbound: str) -> list[OutboxMessage]:
+        """Every message stored as an answer to this inbound one."""
+        query = select(outbox).where(outbox.c.inbound == inbound).order_by(outbox.c.position)
+        async with self.read() as connection:
+            return [_outbox_message(row) for row in (await connection.execute(query)).all()]
+
+    async def take_pending(self, inbound: str) -> list[OutboxMessage]:
+        """Claim the answers that nobody has tried to deliver yet; for a platform's passive reply."""
+        return await self._take(
+            and_(outbox.c.inbound == inbound, outbox.c.state == "pending", outbox.c.attempts == 0)
+        )
+
+    async def take_waiting(self, conversation: str) -> list[OutboxMessage]:
+        """Claim all that waits for the shopper, of this turn and earlier ones; for a platform that can
+        only answer passively."""
+        return await self._take(
+            and_(outbox.c.conversation == conversation, outbox.c.state.in_(("pending", "held")))
+        )
+
+    async def _take(self, which: Any) -> list[OutboxMessage]:
+        """Only one of several callers gets a message."""
+        async with self.write() as connection:
+            query = select(outbox).where(which).order_by(outbox.c.position)
+            rows = (await connection.execute(query if self.embedded else query.with_for_update())).all()
+            await connection.execute(
+                outbox.update().where(outbox.c.id.in_([row.id for row in rows])).values(state="passive")
+            )
+            return [_outbox_message(row) for row in rows]
+
+    async def settle(
+        self, messages: Sequence[OutboxMessage], delivery: Delivery, *, next_at: int = 0, failed: bool = False
+    ) -> None:
+        """Write down what became of these messages."""
+        state = {"retry": "failed" if failed else "pending"}.get(delivery.status, delivery.status)
+        values: dict[str, Any] = {
+            "state": state,
+            "attempts": outbox.c.attempts + 1,
+            "next_at": next_at,
+            "error": (delivery.reason or "")[:2000] or None,
+        }
+        if state not in ("pending", "held"):
+            values["done_at"] = now_ms()
+        if delivery.platform_id:
+            values["platform_id"] = delivery.platform_id
+        async with self.write() as connection:
+            await connection.execute(
+                outbox.update().where(outbox.c.id.in_([message.id for message in messages])).values(**values)
+            )
+
+    async def fail_delivered(self, channel: str, platform_id: str) -> None:
+        """The platform says afterwards that a message did not arrive."""
+        async with self.write() as connection:
+            await connection.execute(
+                outbox.update()
+                .where(outbox.c.channel == channel, outbox.c.platform_id == platform_id)
+                .values(state="failed", error="the platform reports that it did not arrive")
+            )
+
+    async def unhold(self, connection: AsyncConnection, conversation: str) -> None:
+        """The shopper wrote: what had to wait for that may go out."""
+        await connection.execute(
+            outbox.update()
+            .where(outbox.c.conversation == conversation, outbox.c.state == "held")
+            .values(state="pending", attempts=0, next_at=0)
+        )
+
+    async def give_back_passive(self) -> None:
+        """At start: what was claimed for a passive reply that perhaps never left goes out normally."""
+        async with self.write() as connection:
+            await connection.execute(
+                outbox.update().where(outbox.c.state == "passive").values(state="pending", next_at=0)
+            )
+
+    # buttons
+
+    async def button(self, conversation: str, token: str) -> tuple[str, str] | None:
+        """(title, payload) behind a token that was issued in this conversation."""
+        query = select(buttons).where(buttons.c.token == token, buttons.c.conversation == conversation)
+        async with self.read() as connection:
+            row = (await connection.execute(query)).first()
+        return (row.title, row.payload) if row else None
+
+    async def buttons_before(self, conversation: str, seq: int) -> list[tuple[str, str]]:
+        """(title, payload) of the buttons the shopper saw last before line `seq`.
+
+        Those of the bot's last turn only: an older choice is off the table.
+        """
+        async with self.read() as connection:
+            shopper_line = (
+                await connection.execute(
+                    select(func.max(events.c.seq)).where(
+                        events.c.conversation == conversation,
+                        events.c.seq < seq,
+                        events.c.author == "shopper",
+                    )
+                )
+            ).scalar() or 0
+            rows = (
+                await connection.execute(
+                    select(buttons)
+                    .where(
+                        buttons.c.conversation == conversation,
+                        buttons.c.seq < seq,
+                        buttons.c.seq > shopper_line,
+                    )
+                    .order_by(buttons.c.seq, buttons.c.ordinal)
+                )
+            ).all()
+        return [(row.title, row.payload) for row in rows]
+
+    # audit
+
+    async def add_audit(
+        self,
+        connection: AsyncConnection,
+        reply: str,
+        conversation: str,
+        inbound: str | None,
+        outcome: str,
+        explain: dict[str, Any],
+        receipts: Sequence[str],
+    ) -> None:
+        """Why this reply was given (or withheld), in the words of the components that made it."""
+        score = explain.get("score", explain.get("confidence"))
+        await connection.execute(
+            self.insert_once(audit, "reply").values(
+                reply=reply, conversation=conversation, inbound=inbound, outcome=outcome,
+                intent=str(explain["intent"])[:128] if explain.get("intent") else None,
+                score=float(score) if isinstance(score, int | float) else None,
+                reasons=explain.get("reasons") or [], versions=explain.get("versions") or {},
+                receipts=list(receipts), explain=explain, at=now_ms(),
+            )
+        )  # fmt: skip
+
+    async def ping(self) -> None:
+        """Raises when the database does not answer."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+
+def _conversation(row: Any) -> Conversation:
+    return Conversation(
+        row.id, row.channel, row.account, row.shopper, row.customer, row.locale,
+        row.seq, row.read_seq, row.reachable, row.active_at,
+    )  # fmt: skip
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(
+        row.id, row.position, row.conversation, row.body, row.seq or 0, row.state, row.attempts,
+        row.next_at, row.failed_at, row.passive_until, row.error,
+    )  # fmt: skip
+
+
+def _outbox_message(row: Any) -> OutboxMessage:
+    body = row.body
+    return OutboxMessage(
+        id=row.id,
+        conversation=row.conversation,
+        seq=row.seq,
+        author=row.author,
+        text=body.get("text", ""),
+        buttons=tuple(ShownButton(b["title"], b["token"]) for b in body.get("buttons", ())),
+        card=body.get("card"),
+        image=body.get("image"),
+        citations=tuple((title, address) for title, address in body.get("citations", ())),
+        media=tuple(body.get("media", ())),
+        language=body.get("language"),
+        agent=body.get("agent"),
+        inbound=row.inbound,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        body=body,
+    )

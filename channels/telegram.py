@@ -1,0 +1,594 @@
+"""The Telegram door: python-telegram-bot's client inside the gateway's own loop.
+
+Updates come by webhook or by polling; either way one is stored before Telegram may forget it. The library's
+own dispatcher is not used: the gateway keeps the order per chat, and the library trusts its input where we
+must not. Answers are plain text or a small HTML, one message a second per chat.
+Limits and rules: docs/telegram.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import html
+import json
+import logging
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import BigInteger, Column, String, Table, Text, select
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
+from telegram.constants import ChatAction, ParseMode
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+from telegram.request import HTTPXRequest
+
+from bot.database import metadata, now_ms
+from bot.exceptions import ChannelError, SettingsError, TooMany
+from bot.message import Attachment, Inbound
+from bot.settings import Settings, TelegramSettings
+from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
+from channels.gateway import SAY, Gateway
+from channels.media import MediaStore
+from channels.store import conversations
+
+logger = logging.getLogger(__name__)
+
+MAX_UNITS = 4000  # UTF-16 units of one text; Telegram's limit is 4096 after parsing
+MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes, getFile
+ALBUM = 1.0  # seconds in which the pictures of one album arrive
+ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
+PACE = 1.0  # seconds between two messages to one chat
+BUTTON = 40  # characters of a button's title that phones show
+
+# Pictures of an album come as updates of their own; they wait here until all are there.
+albums = Table(
+    "telegram_albums",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("update_id", BigInteger, primary_key=True),
+    Column("album", String(64), nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # ms
+)
+
+
+class _Account:
+    def __init__(self, name: str, settings: TelegramSettings) -> None:
+        where = f"telegram.{name}"
+        if not re.fullmatch(r"\d+:[\w-]{10,}", settings.token):
+            raise SettingsError(f"{where}.token is no bot token: copy it from @BotFather (123456:ABC...).")
+        if settings.mode == "webhook" and not re.fullmatch(r"[\w-]{16,256}", settings.webhook_secret):
+            raise SettingsError(
+                f"{where}.webhook_secret must have 16 to 256 of A-Z a-z 0-9 _ -: anybody could write otherwise."
+            )
+        self.name = name
+        self.settings = settings
+        # A proxy variable meant for other programs must not carry the token away; ours is a setting.
+        quiet: dict[str, Any] = {"httpx_kwargs": {"trust_env": False}, "proxy": settings.proxy}
+        self.bot = Bot(
+            settings.token,
+            base_url=f"{settings.base_url.rstrip('/')}/bot",
+            base_file_url=f"{settings.base_url.rstrip('/')}/file/bot",
+            request=HTTPXRequest(connection_pool_size=64, **quiet),
+            get_updates_request=HTTPXRequest(connection_pool_size=2, **quiet),
+        )
+        self.state = "starting"  # starting, ready, degraded
+
+    def redacted(self, error: Exception) -> str:
+        return str(error).replace(self.settings.token, "<token>")
+
+
+class TelegramChannel:
+    """All configured bots; in webhook mode bot `name` listens on /telegram/{name}."""
+
+    name = "telegram"
+    capabilities = Capabilities(buttons=True, cards=True, typing=True, batch=1, attempts=8)
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        bots: dict[str, TelegramSettings],
+        media: MediaStore,
+        *,
+        secret: bytes = b"",
+        public_url: str = "",
+        pace: float = PACE,
+        patience: float = 1.0,
+    ) -> None:
+        """`secret` signs deep links; `patience` (seconds) is the first wait after Telegram failed."""
+        # httpx writes whole addresses at INFO, and Telegram's addresses hold the token.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._gateway = gateway
+        self._media = media
+        self._secret = secret
+        self._public_url = public_url.rstrip("/")
+        self._pace = pace
+        self._patience = patience
+        self._accounts = {name: _Account(name, settings) for name, settings in bots.items()}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._typing: dict[str, asyncio.Task[None]] = {}
+        self._last: dict[str, float] = {}  # chat -> when something was sent, monotonic
+        self._sent: dict[str, int] = {}  # message -> parts already sent
+
+    def routes(self, app: web.Application) -> None:
+        app.router.add_post("/telegram/{name}", self._webhook)
+
+    async def start(self) -> None:
+        for account in self._accounts.values():
+            self._later(self._run(account))
+
+    async def stop(self) -> None:
+        tasks = [*self._tasks, *self._typing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for account in self._accounts.values():
+            try:
+                await account.bot.shutdown()
+            except (TelegramError, RuntimeError) as exc:
+                logger.debug("telegram.shutdown reason=%s", account.redacted(exc))
+
+    def states(self) -> dict[str, str]:
+        """For health pages: starting, ready or degraded, by bot."""
+        return {name: account.state for name, account in self._accounts.items()}
+
+    def deep_link(self, name: str, order_number: str) -> str:
+        """An address that opens the chat with this order at hand. The tail keeps others from making one."""
+        username = self._accounts[name].bot.username
+        return f"https://t.me/{username}?start={order_number}_{self._sign(order_number)}"
+
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._secret, f"telegram:{text}".encode(), hashlib.sha256).hexdigest()[:16]
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # in
+
+    async def _run(self, account: _Account) -> None:
+        """Reach Telegram, then poll or set the webhook; again and again until it works."""
+        wait = self._patience
+        for row in await self._waiting_albums(account.name):
+            self._later(self._join_album(account, row))
+        while True:
+            try:
+                await account.bot.initialize()
+                if account.settings.mode == "webhook":
+                    await account.bot.set_webhook(
+                        f"{self._public_url}/telegram/{account.name}",
+                        secret_token=account.settings.webhook_secret,
+                        allowed_updates=ALLOWED,
+                        max_connections=40,
+                    )
+                    account.state = "ready"
+                    return
+                await account.bot.delete_webhook(drop_pending_updates=False)
+                account.state = "ready"
+                await self._poll(account)
+            except InvalidToken:
+                account.state = "degraded"
+                logger.error(
+                    "telegram.token_refused bot=%s: copy the token again from @BotFather", account.name
+                )
+                wait = 300.0
+            except Conflict:
+                account.state = "degraded"
+                logger.error(
+                    "telegram.conflict bot=%s: another program reads this bot's updates", account.name
+                )
+            except TelegramError as exc:
+                account.state = "degraded"
+                logger.warning("telegram.unreachable bot=%s reason=%s", account.name, account.redacted(exc))
+            await asyncio.sleep(wait)
+            wait = min(60.0, wait * 2)
+
+    async def _poll(self, account: _Account) -> None:
+        """An update is confirmed (by the next offset) only when it is stored."""
+        offset = None
+        while True:
+            updates = await account.bot.get_updates(
+                offset=offset,
+                timeout=account.settings.poll_seconds,
+                allowed_updates=ALLOWED,
+                read_timeout=account.settings.poll_seconds + 10,
+            )
+            account.state = "ready"
+            for update in updates:
+                while not await self._take_or_log(account, update.to_dict()):  # noqa: ASYNC110 -- the gateway is full, for once
+                    await asyncio.sleep(1)
+                offset = update.update_id + 1
+
+    async def _take_or_log(self, account: _Account, update: dict[str, Any]) -> bool:
+        try:
+            await self._take(account, update)
+        except TooMany:
+            return False
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            logger.error("telegram.update_unreadable bot=%s reason=%r", account.name, exc)
+        return True
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        account = self._accounts.get(request.match_info["name"])
+        if account is None or account.settings.mode != "webhook":
+            return web.Response(status=404)
+        given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+        if not hmac.compare_digest(given.encode(), account.settings.webhook_secret.encode()):
+            return web.Response(status=403)
+        try:
+            update = json.loads(await request.read())
+        except ValueError:
+            return web.Response(status=400)
+        number = update.get("update_id") if isinstance(update, dict) else None
+        if not isinstance(number, int) or isinstance(number, bool):
+            return web.Response(status=400)
+        if not await self._take_or_log(account, update):
+            return web.Response(status=429)  # Telegram comes again
+        return web.Response()
+
+    async def _take(self, account: _Account, update: dict[str, Any]) -> None:
+        """Store one update. Unknown kinds are ignored.
+
+        Raises:
+            TooMany: the gateway is full; let Telegram keep it.
+            KeyError, TypeError, ValueError, AttributeError: not an update as documented.
+        """
+        if query := update.get("callback_query"):
+            await self._pressed(account, query)
+        elif change := update.get("my_chat_member"):
+            await self._member(account, change)
+        elif message := update.get("message") or update.get("edited_message"):
+            if message["chat"]["type"] != "private":
+                return  # a group is no shopper
+            if message.get("media_group_id") and message.get("photo"):
+                await self._album(account, update, message)
+            else:
+                await self._message(account, int(update["update_id"]), [message])
+
+    async def _message(self, account: _Account, update_id: int, messages: list[dict[str, Any]]) -> None:
+        """One message, or the pictures of one album. An edited message is taken as a new one: what it
+        corrects may have been acted on already, and a correction is what the dialogue knows to treat."""
+        first = messages[0]
+        text = str(first.get("text") or "") or next(
+            (str(m["caption"]) for m in messages if m.get("caption")), ""
+        )
+        payload: str | None = None
+        attachments: list[Attachment] = []
+        lost = False
+        for message in messages:
+            if file := _picture(message):
+                try:
+                    attachments.append(await self._fetch(account, file))
+                except (ChannelError, TelegramError) as exc:
+                    lost = True
+                    logger.warning("telegram.media_lost reason=%s", account.redacted(exc))
+        if text.startswith("/start"):
+            text, payload = self._started(text)
+        elif text.startswith("/help"):
+            text, payload = "", SAY + "welcome"
+        elif sticker := first.get("sticker"):
+            text = str(sticker.get("emoji") or "")
+        elif contact := first.get("contact"):
+            # Only a shopper's own number says something about the shopper.
+            own = contact.get("user_id") == first["from"]["id"]
+            text = str(contact.get("phone_number") or "") if own else ""
+        elif first.get("voice") or first.get("audio"):
+            payload = SAY + "voice_unheard"
+        if not text and not attachments and payload is None:
+            payload = SAY + ("picture_lost" if lost else "unreadable")
+        await self._receive(
+            account, first, f"u{update_id}", text=text, payload=payload, attachments=tuple(attachments)
+        )
+
+    async def _receive(
+        self,
+        account: _Account,
+        message: dict[str, Any],
+        key: str,
+        *,
+        text: str,
+        payload: str | None = None,
+        attachments: tuple[Attachment, ...] = (),
+        sender: dict[str, Any] | None = None,
+    ) -> None:
+        sender = sender or message["from"]
+        shopper = str(int(message["chat"]["id"]))
+        await self._gateway.receive(
+            Inbound(
+                channel=self.name,
+                account=account.name,
+                shopper=shopper,
+                dedup_key=key,
+                text=text,
+                payload=payload,
+                attachments=attachments,
+                locale=str(sender.get("language_code") or "") or None,
+                customer=f"telegram:{shopper}",
+                source=hashlib.sha256(f"telegram:{shopper}".encode()).hexdigest()[:32],
+                at=now_ms(),
+            ),
+            raw=json.dumps(message, ensure_ascii=False),
+        )
+
+    def _started(self, text: str) -> tuple[str, str | None]:
+        """`/start order_signature` speaks of that order; anything else is a welcome."""
+        payload = text.partition(" ")[2].strip()
+        order, _, sign = payload.rpartition("_")
+        if order and self._secret and hmac.compare_digest(sign.encode(), self._sign(order).encode()):
+            return order, None
+        return "", SAY + "welcome"
+
+    async def _pressed(self, account: _Account, query: dict[str, Any]) -> None:
+        """A button. The wheel on it stops at once; a second tap is the first one."""
+        self._later(self._answer_query(account, str(query["id"])))
+        message = query.get("message")
+        if (
+            not message
+            or message["chat"]["type"] != "private"
+            or query["from"]["id"] != message["chat"]["id"]
+        ):
+            return
+        chat = str(int(message["chat"]["id"]))
+        known = await self._gateway.store.find_conversation(self.name, account.name, chat)
+        button = await self._gateway.press(known.id, str(query.get("data") or "")) if known else None
+        title, payload = button or ("", SAY + "button_gone")
+        key = f"b{chat}:{message['message_id']}:{query.get('data')}"
+        await self._receive(account, message, key, text=title, payload=payload, sender=query["from"])
+
+    async def _answer_query(self, account: _Account, query: str) -> None:
+        try:
+            await account.bot.answer_callback_query(query)
+        except TelegramError as exc:  # "query is too old" is nobody's fault
+            logger.debug("telegram.query_not_answered reason=%s", account.redacted(exc))
+
+    async def _member(self, account: _Account, change: dict[str, Any]) -> None:
+        known = await self._gateway.store.find_conversation(
+            self.name, account.name, str(int(change["chat"]["id"]))
+        )
+        if known is not None:
+            status = change["new_chat_member"]["status"]
+            await self._gateway.store.set_reachable(known.id, status not in ("kicked", "left"))
+
+    async def _album(self, account: _Account, update: dict[str, Any], message: dict[str, Any]) -> None:
+        album = f"{message['chat']['id']}:{message['media_group_id']}"
+        async with self._gateway.store.write() as connection:
+            first = (
+                await connection.execute(
+                    select(albums.c.album).where(albums.c.account == account.name, albums.c.album == album)
+                )
+            ).first() is None
+            await connection.execute(
+                self._gateway.store.insert_once(albums, "account", "update_id").values(
+                    account=account.name,
+                    update_id=int(update["update_id"]),
+                    album=album,
+                    raw=json.dumps(message, ensure_ascii=False),
+                    at=now_ms(),
+                )
+            )
+        if first:
+            self._later(self._join_album(account, album))
+
+    async def _waiting_albums(self, name: str) -> list[str]:
+        async with self._gateway.store.read() as connection:
+            rows = await connection.execute(select(albums.c.album).where(albums.c.account == name).distinct())
+            return [row.album for row in rows]
+
+    async def _join_album(self, account: _Account, album: str) -> None:
+        await asyncio.sleep(ALBUM)
+        mine = (albums.c.account == account.name) & (albums.c.album == album)
+        async with self._gateway.store.read() as connection:
+            rows = (await connection.execute(select(albums).where(mine).order_by(albums.c.update_id))).all()
+        if rows:
+            try:
+                await self._message(account, rows[0].update_id, [json.loads(row.raw) for row in rows])
+            except TooMany:
+                self._later(self._join_album(account, album))
+                return
+        async with self._gateway.store.write() as connection:
+            await connection.execute(albums.delete().where(mine))
+
+    async def _fetch(self, account: _Account, file: dict[str, Any]) -> Attachment:
+        """Download and keep a picture. The address holds the token, so it ends here.
+
+        Raises:
+            ChannelError: too large, or no picture.
+            TelegramError: Telegram does not give it.
+        """
+        if int(file.get("file_size") or 0) > min(MAX_DOWNLOAD, self._media.max_bytes):
+            raise ChannelError("The picture is too large")
+        found = await account.bot.get_file(str(file["file_id"]))
+        return await self._media.put(bytes(await found.download_as_bytearray()))
+
+    # out
+
+    async def deliver(self, conversation: Conversation, messages: Sequence[OutboxMessage]) -> Delivery:
+        account = self._accounts.get(conversation.account)
+        if account is None:
+            return Delivery("failed", reason=f"telegram.{conversation.account} is not configured any more")
+        message, chat = messages[0], conversation.shopper
+        try:
+            number = await self._send(account, chat, message)
+        except RetryAfter as exc:
+            after = (
+                exc.retry_after
+                if isinstance(exc.retry_after, int | float)
+                else exc.retry_after.total_seconds()
+            )
+            return Delivery("retry", after=float(after) + 0.1, reason="Telegram asks for a pause")
+        except ChatMigrated as exc:
+            await self._moved(conversation, exc.new_chat_id)
+            return Delivery("retry", after=0.0, reason="the chat has a new id")
+        except Forbidden as exc:
+            return Delivery("failed", reason=account.redacted(exc), unreachable=True)
+        except InvalidToken:
+            account.state = "degraded"
+            return Delivery("retry", after=60.0, reason="the bot token is refused")
+        except BadRequest as exc:  # a kind of NetworkError in the library; repeating would not help
+            gone = "chat not found" in str(exc).lower()
+            return Delivery("failed", reason=account.redacted(exc), unreachable=gone)
+        except TimedOut as exc:
+            return Delivery("unknown", reason=f"no answer in time: {account.redacted(exc)}")
+        except NetworkError as exc:
+            return Delivery("retry", reason=account.redacted(exc))
+        self._sent.pop(message.id, None)
+        return Delivery(platform_id=str(number))
+
+    async def _send(self, account: _Account, chat: str, message: OutboxMessage) -> int:
+        """Pictures, then text in pieces, the buttons under the last. Goes on where a retry left off."""
+        keyboard = InlineKeyboardMarkup(
+            [[InlineKeyboardButton(b.title[:BUTTON], callback_data=b.token)] for b in message.buttons]
+        )
+        pictures = [item for item in message.media if item.get("kind") == "image"]
+        pieces = split_units(_markup(message), plain_text(message, self.capabilities))
+        number = 0
+        for n in range(self._sent.get(message.id, 0), len(pictures) + len(pieces)):
+            await self._slow_down(account, chat)
+            if n < len(pictures):
+                found = await self._media.get(str(pictures[n]["media_id"]))
+                if found is not None:
+                    number = (await account.bot.send_photo(chat, found[0])).message_id
+            else:
+                text, marked = pieces[n - len(pictures)]
+                last = n == len(pictures) + len(pieces) - 1
+                markup = keyboard if last and message.buttons else None
+                number = await self._send_text(account, chat, text, marked, markup)
+            self._sent[message.id] = n + 1
+        return number
+
+    async def _send_text(
+        self, account: _Account, chat: str, text: str, marked: bool, markup: InlineKeyboardMarkup | None
+    ) -> int:
+        try:
+            mode = ParseMode.HTML if marked else None
+            sent = await account.bot.send_message(chat, text, parse_mode=mode, reply_markup=markup)
+        except BadRequest as exc:
+            if not marked or "parse entities" not in str(exc).lower():
+                raise
+            plain = html.unescape(re.sub(r"<[^>]+>", "", text))
+            sent = await account.bot.send_message(chat, plain, reply_markup=markup)
+        return int(sent.message_id)
+
+    async def _slow_down(self, account: _Account, chat: str) -> None:
+        key = f"{account.name}:{chat}"
+        wait = self._last.get(key, 0.0) + self._pace - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        if len(self._last) > 10_000:
+            self._last.clear()
+        self._last[key] = time.monotonic()
+
+    async def _moved(self, conversation: Conversation, chat: int) -> None:
+        async with self._gateway.store.write() as connection:
+            await connection.execute(
+                conversations.update().where(conversations.c.id == conversation.id).values(shopper=str(chat))
+            )
+
+    async def typing(self, conversation: Conversation, on: bool) -> None:
+        """Telegram shows it for five seconds; it is repeated until the answer is there."""
+        running = self._typing.pop(conversation.id, None)
+        if running is not None:
+            running.cancel()
+        account = self._accounts.get(conversation.account)
+        if on and account is not None:
+            self._typing[conversation.id] = asyncio.create_task(
+                self._keep_typing(account, conversation.shopper)
+            )
+
+    async def _keep_typing(self, account: _Account, chat: str) -> None:
+        for _ in range(15):
+            try:
+                await account.bot.send_chat_action(chat, ChatAction.TYPING)
+            except TelegramError as exc:
+                logger.debug("telegram.typing_ignored reason=%s", account.redacted(exc))
+                return
+            await asyncio.sleep(4)
+
+
+def _picture(message: dict[str, Any]) -> dict[str, Any] | None:
+    """The largest size of a photo, or a document that is a picture."""
+    if photo := message.get("photo"):
+        found: dict[str, Any] = photo[-1]
+        return found
+    document = message.get("document") or {}
+    return document if str(document.get("mime_type") or "").startswith("image/") else None
+
+
+def _markup(message: OutboxMessage) -> str:
+    """Telegram's small HTML. Everything a model or a shopper wrote is escaped."""
+    parts = [html.escape(message.text)] if message.text else []
+    if message.card:
+        rows = "\n".join(
+            f"{html.escape(str(name))}: {html.escape(str(value))}"
+            for name, value in message.card.get("rows", ())
+        )
+        parts.append(f"<b>{html.escape(str(message.card.get('title', '')))}</b>\n{rows}".strip())
+    for title, address in message.citations:
+        if address.startswith(("https://", "http://")):
+            parts.append(f'<a href="{html.escape(address)}">{html.escape(title)}</a>')
+        else:
+            parts.append(f"· {html.escape(title)}")
+    return "\n\n".join(parts)
+
+
+def units(text: str) -> int:
+    """Length as Telegram counts it: UTF-16 units."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def split_units(marked: str, plain: str, limit: int = MAX_UNITS) -> list[tuple[str, bool]]:
+    """[(text, whether it is HTML)]: one piece of HTML when it fits, else plain pieces cut at lines."""
+    if not marked:
+        return [(plain, False)] if plain else []
+    if units(marked) <= limit:
+        return [(marked, True)]
+    pieces: list[tuple[str, bool]] = []
+    rest = plain
+    while units(rest) > limit:
+        head = rest.encode("utf-16-le")[: limit * 2].decode("utf-16-le", errors="ignore")
+        cut = head.rfind("\n")
+        if cut >= len(head) // 2:
+            head = head[: cut + 1]
+        pieces.append((head.rstrip(), False))
+        rest = rest[len(head) :]
+    if rest.strip():
+        pieces.append((rest, False))
+    return [piece for piece in pieces if piece[0]]
+
+
+def install(app: web.Application, gateway: Gateway, settings: Settings, media: MediaStore) -> None:
+    """Open the door when a bot is configured.
+
+    Raises:
+        SettingsError: a token is malformed, or a webhook lacks its secret or public address.
+    """
+    if not settings.telegram:
+        return
+    for name, bot in settings.telegram.items():
+        if bot.mode == "webhook" and not (settings.gateway.public_url or "").startswith("https://"):
+            raise SettingsError(
+                f"telegram.{name} uses a webhook: gateway.public_url must be the https address of this gateway."
+            )
+    from channels.tokens import load_secret
+
+    secret = load_secret(settings.gateway.secret, settings.data_path("gateway.secret"))
+    gateway.add(
+        TelegramChannel(
+            gateway, settings.telegram, media, secret=secret, public_url=settings.gateway.public_url or ""
+        )
+    )

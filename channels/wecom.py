@@ -1,0 +1,590 @@
+"""The WeCom customer-service door (微信客服), over plain HTTP.
+
+The platform only rings: its push says that there is something for an account. What it is is pulled with a
+cursor, page by page, and the cursor is kept when a page is safely stored; so neither a lost ring nor a kill
+loses a message, and a ring that comes twice pulls nothing twice. The platform has an owner of its own per
+conversation (service_state); it is kept in step with Kefu's, and the bot is silent in state 3.
+Numbers and rules: docs/wecom.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from sqlalchemy import BigInteger, Column, String, Table, Text, select
+
+from bot.database import metadata, now_ms
+from bot.exceptions import ChannelError, OwnershipLost, TooMany
+from bot.handoff.ownership import Ownership
+from bot.message import Attachment, Handoff, Inbound
+from bot.settings import Settings, WecomSettings
+from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
+from channels.gateway import SAY, Gateway
+from channels.media import MediaStore
+from channels.store import inbox
+from channels.texts import say
+from channels.wechat import allowance
+from channels.wechat.api import BAD_TOKEN, tokens
+from channels.wechat.envelope import Envelope, LetterRefused, read_key, split_bytes
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 2048  # of one text, documented
+PULL_LIMIT = 1000
+RING_LIFE = 9 * 60  # seconds a ring's token is used; it is good for 10 minutes
+HISTORY = 300  # seconds: on the very first pull, older messages are history and not answered
+CUSTOMER, SYSTEM, SERVICER = 3, 4, 5  # origin of a pulled message
+NEW, BOT, POOL, PERSON, ENDED = range(5)  # service_state
+FORBIDDEN_STATE = 95018
+NO_QUOTA = frozenset({95001, 95002})  # more than 5 in 48 hours, or outside them
+
+cursors = Table(
+    "wecom_cursors",
+    metadata,
+    Column("account", String(255), primary_key=True),  # block name : open_kfid
+    Column("cursor", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # ms
+)
+
+scenes = Table(
+    "wecom_scenes",
+    metadata,
+    Column("conversation", String(64), primary_key=True),
+    Column("param", String(255), nullable=False),  # of the link the shopper came by
+    Column("at", BigInteger, nullable=False),  # ms
+)
+
+
+class WecomError(ChannelError):
+    """The platform refused (`code` is its errcode), or could not be reached (None). Holds no secret."""
+
+    def __init__(self, code: int | None, message: str) -> None:
+        super().__init__(f"WeCom {code if code is not None else 'unreachable'}: {message}")
+        self.code = code
+
+
+class WecomApi:
+    """The platform's REST calls of one configured enterprise."""
+
+    def __init__(self, gateway: Gateway, name: str, settings: WecomSettings) -> None:
+        self._engine = gateway.store.engine
+        self._settings = settings
+        self._key = f"wecom:{settings.corpid}:{name}"[:64]
+        self._lock = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """One POST; once more with a fresh token when the platform says that it is bad.
+
+        Raises:
+            WecomError: refused, or not reached.
+        """
+        token = await self._token()
+        try:
+            return await self._post(path, token, body)
+        except WecomError as exc:
+            if exc.code not in BAD_TOKEN:
+                raise
+        return await self._post(path, await self._token(stale=token), body)
+
+    async def download(self, media_id: str, limit: int) -> bytes:
+        """A shopper's file.
+
+        Raises:
+            WecomError: gone, larger than `limit` bytes, or not reached.
+        """
+        query = {"access_token": await self._token(), "media_id": media_id}
+        try:
+            async with self._http().get(self._url("media/get"), params=query) as response:
+                data = await response.content.read(limit + 1)
+                if response.content_type == "application/json":
+                    raise WecomError(40007, "no such media")
+        except (TimeoutError, aiohttp.ClientError) as exc:
+            raise WecomError(None, type(exc).__name__) from None
+        if len(data) > limit:
+            raise WecomError(45001, "media is too large")
+        return data
+
+    def _url(self, path: str) -> str:
+        return f"{self._settings.base_url.rstrip('/')}/cgi-bin/{path}"
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._settings.timeout))
+        return self._session
+
+    async def _token(self, *, stale: str | None = None) -> str:
+        async with self._lock:
+            async with self._engine.connect() as connection:
+                row = (
+                    await connection.execute(
+                        select(tokens.c.token).where(
+                            tokens.c.appid == self._key, tokens.c.until > now_ms() + 60_000
+                        )
+                    )
+                ).first()
+            if row and row.token != stale:
+                return str(row.token)
+            query = {"corpid": self._settings.corpid, "corpsecret": self._settings.secret}
+            found = await self._answer(self._http().get(self._url("gettoken"), params=query))
+            life = int(found.get("expires_in", 7200)) * 1000
+            async with self._engine.begin() as connection:
+                await connection.execute(tokens.delete().where(tokens.c.appid == self._key))
+                await connection.execute(
+                    tokens.insert().values(
+                        appid=self._key, token=found["access_token"], until=now_ms() + life
+                    )
+                )
+            return str(found["access_token"])
+
+    async def _post(self, path: str, token: str, body: dict[str, Any]) -> dict[str, Any]:
+        # the platform refuses \\uXXXX, which aiohttp's own json= would write
+        data = json.dumps(body, ensure_ascii=False).encode()
+        return await self._answer(
+            self._http().post(self._url(path), params={"access_token": token}, data=data)
+        )
+
+    async def _answer(self, request: Any) -> dict[str, Any]:
+        try:
+            async with request as response:
+                found = json.loads(await response.read())
+        except (TimeoutError, aiohttp.ClientError) as exc:
+            raise WecomError(None, type(exc).__name__) from None  # its text holds the address
+        except ValueError:
+            raise WecomError(None, "an answer that is no JSON") from None
+        if not isinstance(found, dict):
+            raise WecomError(None, "an answer that is no JSON object")
+        if found.get("errcode"):
+            raise WecomError(int(found["errcode"]), str(found.get("errmsg", "refused"))[:200])
+        return found
+
+
+class _Enterprise:
+    def __init__(self, gateway: Gateway, name: str, settings: WecomSettings) -> None:
+        where = f"wecom.{name}"
+        keys = tuple(
+            read_key(key, f"{where}.{field}")
+            for field, key in (("aes_key", settings.aes_key), ("previous_aes_key", settings.previous_aes_key))
+            if key
+        )
+        self.name = name
+        self.settings = settings
+        self.envelope = Envelope(settings.token, settings.corpid, mode="safe", keys=keys)
+        self.api = WecomApi(gateway, name, settings)
+
+
+class WecomChannel:
+    """All configured enterprises; block `name` listens on /wecom/{name}.
+
+    A conversation's account is ``name:open_kfid``, its shopper the external_userid.
+    """
+
+    name = "wecom"
+    capabilities = Capabilities(max_bytes=MAX_BYTES, batch=8, attempts=5)
+
+    def __init__(self, gateway: Gateway, enterprises: dict[str, WecomSettings], media: MediaStore) -> None:
+        self._gateway = gateway
+        self._media = media
+        self._enterprises = {
+            name: _Enterprise(gateway, name, settings) for name, settings in enterprises.items()
+        }
+        self._pulling: dict[str, asyncio.Lock] = {}
+        self._rung: set[str] = set()  # accounts that rang while they were being pulled
+        self._tasks: set[asyncio.Task[None]] = set()
+        gateway.on_handoff.append(self._on_handoff)
+
+    def routes(self, app: web.Application) -> None:
+        app.router.add_get("/wecom/{name}", self._verify)
+        app.router.add_post("/wecom/{name}", self._ring)
+
+    async def start(self) -> None:
+        """Pull what came while we were away, for every account that is known."""
+        async with self._gateway.store.read() as connection:
+            known = [row.account for row in await connection.execute(select(cursors.c.account))]
+        for account in known:
+            name, _, open_kfid = account.partition(":")
+            if name in self._enterprises:
+                self._later(self._pull(self._enterprises[name], open_kfid, None))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for enterprise in self._enterprises.values():
+            await enterprise.api.close()
+
+    # in: rings
+
+    def _enterprise(self, request: web.Request) -> _Enterprise:
+        found = self._enterprises.get(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound()
+        return found
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        enterprise = self._enterprise(request)
+        try:
+            return web.Response(text=enterprise.envelope.verify_url(request.query), content_type="text/plain")
+        except LetterRefused as exc:
+            logger.warning("wecom.address_check_refused name=%s reason=%s", enterprise.name, exc)
+            return web.Response(status=exc.status)
+
+    async def _ring(self, request: web.Request) -> web.Response:
+        enterprise = self._enterprise(request)
+        try:
+            letter = enterprise.envelope.open(request.query, await request.read())
+        except LetterRefused as exc:
+            logger.warning("wecom.ring_refused name=%s reason=%s", enterprise.name, exc)
+            return web.Response(status=exc.status)
+        if letter.fields.get("Event") == "kf_msg_or_event" and letter.fields.get("OpenKfId"):
+            ring = (str(letter.fields.get("Token") or ""), time.monotonic() + RING_LIFE)
+            self._later(self._pull(enterprise, str(letter.fields["OpenKfId"]), ring))
+        return web.Response(text="")  # at once; the cursor is what must not be lost, and it is ours
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # in: pulls
+
+    async def _pull(self, enterprise: _Enterprise, open_kfid: str, ring: tuple[str, float] | None) -> None:
+        """All pages. One pull per account at a time; a ring during it means one more."""
+        account = f"{enterprise.name}:{open_kfid}"
+        lock = self._pulling.setdefault(account, asyncio.Lock())
+        if lock.locked():
+            self._rung.add(account)
+            return
+        async with lock:
+            wait = 1.0
+            while True:
+                self._rung.discard(account)
+                try:
+                    await self._pull_pages(enterprise, open_kfid, account, ring)
+                except (WecomError, TooMany) as exc:
+                    logger.warning("wecom.pull_failed account=%s reason=%s", account, exc)
+                    await asyncio.sleep(wait)
+                    wait = min(60.0, wait * 2)
+                    continue
+                if account not in self._rung:
+                    return
+
+    async def _pull_pages(
+        self, enterprise: _Enterprise, open_kfid: str, account: str, ring: tuple[str, float] | None
+    ) -> None:
+        async with self._gateway.store.read() as connection:
+            row = (
+                await connection.execute(select(cursors.c.cursor).where(cursors.c.account == account))
+            ).first()
+        cursor = row.cursor if row else ""
+        oldest = 0.0 if row else time.time() - HISTORY
+        while True:
+            body: dict[str, Any] = {"limit": PULL_LIMIT, "open_kfid": open_kfid, "voice_format": 0}
+            if cursor:
+                body["cursor"] = cursor
+            if ring is not None and ring[0] and time.monotonic() < ring[1]:
+                body["token"] = ring[0]
+            page = await enterprise.api.call("kf/sync_msg", body)
+            for message in page.get("msg_list", ()):
+                if float(message.get("send_time", 0)) >= oldest:
+                    await self._take(enterprise, account, message)
+            cursor = str(page.get("next_cursor") or cursor)
+            await self._keep_cursor(account, cursor)
+            if not page.get("has_more"):
+                return
+
+    async def _keep_cursor(self, account: str, cursor: str) -> None:
+        async with self._gateway.store.write() as connection:
+            await connection.execute(cursors.delete().where(cursors.c.account == account))
+            await connection.execute(cursors.insert().values(account=account, cursor=cursor, at=now_ms()))
+
+    async def _take(self, enterprise: _Enterprise, account: str, message: dict[str, Any]) -> None:
+        """One pulled message. A broken one is logged and passed over; it must not stop the rest."""
+        try:
+            kind, origin = str(message["msgtype"]), int(message.get("origin", SYSTEM))
+            if kind == "event":
+                await self._event(enterprise, account, message["event"], str(message["msgid"]))
+            elif origin == CUSTOMER:
+                await self._from_customer(enterprise, account, message, kind)
+            elif origin == SERVICER:
+                await self._from_servicer(account, message, kind)
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            logger.error(
+                "wecom.message_unreadable account=%s id=%s reason=%r", account, message.get("msgid"), exc
+            )
+
+    async def _from_customer(
+        self, enterprise: _Enterprise, account: str, message: dict[str, Any], kind: str
+    ) -> None:
+        shopper, text = str(message["external_userid"]), ""
+        payload: str | None = None
+        attachments: tuple[Attachment, ...] = ()
+        if kind == "text":
+            text = str(message["text"].get("content") or "")
+            menu = message["text"].get("menu_id")
+            known = await self._gateway.store.find_conversation(self.name, account, shopper)
+            button = await self._gateway.press(known.id, str(menu)) if menu and known else None
+            if button is not None:
+                text, payload = button
+        elif kind == "image":
+            try:
+                data = await enterprise.api.download(str(message["image"]["media_id"]), self._media.max_bytes)
+                attachments = (await self._media.put(data),)
+            except ChannelError as exc:
+                logger.warning("wecom.media_lost account=%s reason=%s", account, exc)
+                payload = SAY + "picture_lost"
+        elif kind == "voice":
+            payload = SAY + "voice_unheard"
+        elif kind == "location":
+            text = " ".join(str(message["location"].get(part) or "") for part in ("name", "address")).strip()
+        elif kind == "link":
+            text = " ".join(str(message["link"].get(part) or "") for part in ("title", "url")).strip()
+        if not text and not attachments and payload is None:
+            payload = SAY + "unreadable"
+        text = await self._with_scene(account, shopper, text)
+        received = await self._gateway.receive(
+            Inbound(
+                channel=self.name,
+                account=account,
+                shopper=shopper,
+                dedup_key=str(message["msgid"]),
+                text=text,
+                payload=payload,
+                attachments=attachments,
+                customer=f"wecom:{shopper}",
+                source=hashlib.sha256(f"wecom:{shopper}".encode()).hexdigest()[:32],
+                at=int(float(message["send_time"]) * 1000),
+            ),
+            raw=json.dumps(message, ensure_ascii=False),
+        )
+        if not received.duplicate:
+            async with self._gateway.store.write() as connection:
+                await allowance.renew(connection, received.conversation, "message")
+            await self._gateway.deliver_held(received.conversation)
+
+    async def _with_scene(self, account: str, shopper: str, text: str) -> str:
+        """A link can carry an order number; said along once, with the first words that name none."""
+        if not text or any(letter.isdigit() for letter in text):
+            return text
+        known = await self._gateway.store.find_conversation(self.name, account, shopper)
+        if known is None:
+            return text
+        async with self._gateway.store.write() as connection:
+            row = (
+                await connection.execute(select(scenes.c.param).where(scenes.c.conversation == known.id))
+            ).first()
+            await connection.execute(scenes.delete().where(scenes.c.conversation == known.id))
+        return f"{text} {row.param.removeprefix('order_')}" if row else text
+
+    async def _from_servicer(self, account: str, message: dict[str, Any], kind: str) -> None:
+        """What the shop's people write in WeCom belongs into the transcript; it is delivered already."""
+        known = await self._gateway.store.find_conversation(
+            self.name, account, str(message["external_userid"])
+        )
+        if known is None:
+            return
+        text = str(message["text"].get("content") or "") if kind == "text" else f"[{kind}]"
+        body = {"text": text, "agent": str(message.get("servicer_userid") or ""), "id": str(message["msgid"])}
+        if not await self._seen(account, str(message["msgid"])):
+            await self._gateway.write_event(known.id, "message", "person", body, audience="shopper")
+
+    async def _seen(self, account: str, msgid: str) -> bool:
+        """Whether a message that is no turn was taken before; remembers it."""
+        async with self._gateway.store.write() as connection:
+            result = await connection.execute(
+                self._gateway.store.insert_once(inbox, "channel", "account", "dedup_key").values(
+                    id=hashlib.sha256(f"{account}:{msgid}".encode()).hexdigest()[:32],
+                    conversation="",
+                    channel=self.name,
+                    account=account,
+                    dedup_key=msgid,
+                    body={},
+                    state="done",
+                    outcome="noted",
+                    attempts=0,
+                    next_at=0,
+                    passive_until=0,
+                    received_at=now_ms(),
+                )
+            )
+        return bool(result.rowcount == 0)
+
+    async def _event(self, enterprise: _Enterprise, account: str, event: dict[str, Any], msgid: str) -> None:
+        if await self._seen(account, msgid):
+            return
+        kind, shopper = str(event.get("event_type")), str(event.get("external_userid") or "")
+        if kind == "enter_session":
+            await self._entered(enterprise, account, shopper, event)
+            return
+        known = await self._gateway.store.find_conversation(self.name, account, shopper) if shopper else None
+        if kind == "msg_send_fail":
+            await self._gateway.store.fail_delivered(self.name, str(event.get("fail_msgid") or ""))
+            logger.warning("wecom.not_delivered account=%s type=%s", account, event.get("fail_type"))
+        elif kind == "session_status_change" and known is not None:
+            await self._session_changed(enterprise, known, event)
+        elif kind == "user_recall_msg" and known is not None:
+            await self._gateway.write_event(
+                known.id,
+                "recall",
+                "shopper",
+                {"of": str(event.get("recall_msgid") or "")},
+                audience="shopper",
+            )
+
+    async def _entered(
+        self, enterprise: _Enterprise, account: str, shopper: str, event: dict[str, Any]
+    ) -> None:
+        async with self._gateway.store.write() as connection:
+            known = await self._gateway.store.open_conversation(connection, self.name, account, shopper)
+            if param := str(event.get("scene_param") or ""):
+                await connection.execute(scenes.delete().where(scenes.c.conversation == known.id))
+                await connection.execute(
+                    scenes.insert().values(conversation=known.id, param=param[:255], at=now_ms())
+                )
+        if code := event.get("welcome_code"):  # only for the first words in 48 hours; good for 20 seconds
+            await self._on_event(enterprise, str(code), say("welcome", known.language))
+
+    async def _session_changed(
+        self, enterprise: _Enterprise, known: Conversation, event: dict[str, Any]
+    ) -> None:
+        """The shop's people took, passed on or ended it in their own client: Kefu follows."""
+        change, servicer = int(event.get("change_type", 0)), str(event.get("new_servicer_userid") or "")
+        current = await self._gateway.owner(known.id)
+        try:
+            if change in (1, 2, 4):
+                await self._gateway.hand_over(known.id, current, "person", agent=servicer, reason="wecom")
+            elif change == 3:
+                if code := event.get("msg_code"):
+                    await self._on_event(enterprise, str(code), say("farewell", known.language))
+                if current.owner != "bot":
+                    await self._gateway.hand_over(known.id, current, "bot", reason="wecom_ended")
+        except (OwnershipLost, ValueError) as exc:
+            logger.warning("wecom.owner_not_followed conversation=%s reason=%s", known.id, exc)
+
+    async def _on_event(self, enterprise: _Enterprise, code: str, text: str) -> None:
+        """A message that answers an event: within 20 seconds, once, outside the allowance."""
+        body = {"code": code, "msgid": _msgid(code), "msgtype": "text", "text": {"content": text}}
+        try:
+            await enterprise.api.call("kf/send_msg_on_event", body)
+        except WecomError as exc:
+            logger.warning("wecom.event_message_refused reason=%s", exc)  # too late is too late
+
+    # out
+
+    async def deliver(self, conversation: Conversation, messages: Sequence[OutboxMessage]) -> Delivery:
+        """Merged to as few texts as the bytes allow; each named, so that a repeat is no second message."""
+        name, _, open_kfid = conversation.account.partition(":")
+        enterprise = self._enterprises.get(name)
+        if enterprise is None:
+            return Delivery("failed", reason=f"wecom.{name} is not configured any more")
+        async with self._gateway.store.read() as connection:
+            left = await allowance.left(connection, conversation.id)
+        spendable = left.remaining if messages[0].author == "person" else left.remaining - 1
+        if spendable <= 0:
+            return Delivery("held", reason="WeCom's allowance is used up until the shopper writes again")
+        text = "\n\n".join(part for message in messages if (part := plain_text(message, self.capabilities)))
+        pieces = split_bytes(text, MAX_BYTES)
+        if len(pieces) > spendable:
+            pieces = pieces[:spendable]
+            pieces[-1] = split_bytes(pieces[-1], MAX_BYTES - 3)[0] + "…"
+        msgid = ""
+        for n, piece in enumerate(pieces):
+            msgid = _msgid(f"{messages[0].id}:{n}")
+            body = {
+                "touser": conversation.shopper,
+                "open_kfid": open_kfid,
+                "msgid": msgid,
+                "msgtype": "text",
+                "text": {"content": piece},
+            }
+            try:
+                await enterprise.api.call("kf/send_msg", body)
+            except WecomError as exc:
+                return await self._refused(enterprise, conversation, open_kfid, exc)
+            async with self._gateway.store.write() as connection:
+                await allowance.spend(connection, conversation.id)
+        return Delivery(platform_id=msgid)
+
+    async def _refused(
+        self, enterprise: _Enterprise, conversation: Conversation, open_kfid: str, error: WecomError
+    ) -> Delivery:
+        if error.code == FORBIDDEN_STATE:
+            state = await self._state(enterprise, conversation, open_kfid)
+            if state == PERSON:
+                current = await self._gateway.owner(conversation.id)
+                if current.owner != "person":
+                    try:
+                        await self._gateway.hand_over(conversation.id, current, "person", reason="wecom")
+                    except (OwnershipLost, ValueError) as exc:
+                        logger.warning("wecom.owner_not_followed reason=%s", exc)
+            return Delivery("held", reason=f"{error}; service_state {state}")
+        if error.code in NO_QUOTA:
+            async with self._gateway.store.write() as connection:
+                await allowance.exhaust(connection, conversation.id)
+            return Delivery("held", reason=str(error))
+        if error.code is None or error.code in (-1, 45009):
+            return Delivery("retry", reason=str(error))
+        if error.code in BAD_TOKEN or error.code in (40013, 60020):
+            logger.error("wecom.misconfigured name=%s reason=%s", enterprise.name, error)
+            return Delivery("retry", after=60.0, reason=str(error))
+        return Delivery("failed", reason=str(error))
+
+    async def _state(self, enterprise: _Enterprise, conversation: Conversation, open_kfid: str) -> int | None:
+        body = {"open_kfid": open_kfid, "external_userid": conversation.shopper}
+        try:
+            return int((await enterprise.api.call("kf/service_state/get", body)).get("service_state", -1))
+        except WecomError as exc:
+            logger.warning("wecom.state_unknown reason=%s", exc)
+            return None
+
+    async def _on_handoff(self, conversation: Conversation, handoff: Handoff, owner: Ownership) -> None:
+        """To the shop's people in WeCom, when they are the desk: into the pool, or to a named person."""
+        name, _, open_kfid = conversation.account.partition(":")
+        enterprise = self._enterprises.get(name)
+        if conversation.channel != self.name or enterprise is None or enterprise.settings.desk != "wecom":
+            return
+        body: dict[str, Any] = {
+            "open_kfid": open_kfid,
+            "external_userid": conversation.shopper,
+            "service_state": PERSON if enterprise.settings.servicer else POOL,
+        }
+        if enterprise.settings.servicer:
+            body["servicer_userid"] = enterprise.settings.servicer
+        try:
+            await enterprise.api.call("kf/service_state/trans", body)
+        except WecomError as exc:
+            # The conversation stays pending at Kefu's own desk, where somebody sees it.
+            logger.error("wecom.transfer_refused conversation=%s reason=%s", conversation.id, exc)
+            await self._gateway.write_event(
+                conversation.id, "note", "system", {"text": f"WeCom did not take the transfer: {exc}"}
+            )
+
+    async def typing(self, conversation: Conversation, on: bool) -> None:
+        """The platform has no such thing."""
+
+
+def _msgid(seed: str) -> str:
+    """32 characters the platform takes for a message's name; the same seed is the same message."""
+    return hashlib.sha256(seed.encode()).hexdigest()[:32]
+
+
+def install(app: web.Application, gateway: Gateway, settings: Settings, media: MediaStore) -> None:
+    """Open the door when an enterprise is configured.
+
+    Raises:
+        SettingsError: a token or key is missing.
+    """
+    if settings.wecom:
+        gateway.add(WecomChannel(gateway, settings.wecom, media))
