@@ -1,0 +1,60 @@
+"""Kefu's own database: one MetaData, one way to open it, SQLite or PostgreSQL.
+
+Tables are declared beside the code that owns them, on `metadata`. Times are integers,
+milliseconds since 1970-01-01 UTC (`now_ms`), because SQLite has no time zone.
+This module knows no table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import MetaData, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.clock import now_ms as now_ms
+from bot.settings import PrivacySettings
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def make_engine(url: str, privacy: PrivacySettings | None = None) -> AsyncEngine:
+    """Open the database. SQLite runs in WAL mode and waits for a lock instead of failing.
+
+    `privacy` names the keys under which texts are stored; without them sealed rows cannot be read.
+
+    Raises:
+        PrivacyError: a key is not one.
+    """
+    if url.startswith("sqlite"):
+        engine = create_async_engine(url, future=True)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    else:
+        engine = create_async_engine(url, future=True, pool_pre_ping=True)
+    if privacy is not None:
+        from bot.privacy.cipher import attach, load_cipher
+
+        attach(engine, load_cipher(privacy))
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged message survives a power cut
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+async def create_tables(engine: AsyncEngine) -> None:
+    """Make the tables that are missing. Programs call `migrations.upgrade`; tests may call this."""
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)

@@ -1,0 +1,74 @@
+"""Brings Kefu's own database to the shape this version needs.
+
+`upgrade` runs at the start of every program that opens the database; two that start together wait for
+one another. A new revision is written by `python -m bot.migrations "What changed"`, which compares the
+declared tables with what the revisions so far make.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+# Every module that declares tables on bot.database.metadata. Imported only to write a revision and by
+# the test that compares; a running program needs the revisions alone.
+TABLE_MODULES: tuple[str, ...] = (
+    "bot.handoff.cases",
+    "bot.handoff.labels",
+    "bot.handoff.ownership",
+    "bot.handoff.timers",
+    "bot.identity.guard",
+    "channels.desk.staff",
+    "channels.store",
+    "channels.telegram",
+    "channels.wechat.allowance",
+    "channels.wechat.api",
+    "channels.wecom",
+)
+
+VERSION_TABLE = "kefu_version"
+_LOCK = 7_265_702  # any number that nobody else uses for PostgreSQL's advisory locks
+
+
+async def upgrade(engine: AsyncEngine) -> None:
+    """Make or change tables until they fit this version."""
+    async with _one_at_a_time(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Any) -> None:
+    command.upgrade(make_config(connection), "head")
+
+
+def make_config(connection: Any) -> Config:
+    """Alembic's configuration for an open connection; there is no alembic.ini."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextlib.asynccontextmanager
+async def _one_at_a_time(engine: AsyncEngine) -> AsyncIterator[None]:
+    """SQLite makes tables outside transactions, so programs wait for each other at a file beside it.
+
+    They wait in a thread: whoever holds the file may be another task of this very event loop.
+    """
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
+        yield
+        return
+    with Path(f"{database}.upgrade").open("w") as file:  # noqa: ASYNC230 - an empty file, once at the start
+        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+        yield
