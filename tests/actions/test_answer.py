@@ -1,0 +1,112 @@
+"""What the answering action says, cites, explains and remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rasa_sdk import Tracker
+from rasa_sdk.executor import CollectingDispatcher
+
+from actions.answer import ActionAnswer, history
+from bot.generator.answering import Answerer
+from bot.generator.answering import Turn as Exchange
+from bot.generator.confidence import Fusion
+from bot.knowledge.hybrid import Fusion as Ranks
+from bot.knowledge.hybrid import HybridRetriever
+from tests.bot.generator.test_answering import CHUNKS, COVERED
+
+
+class SmallService:
+    """The answering over six chunks, without files or network."""
+
+    versions: dict[str, str] = {"index": "abc"}  # noqa: RUF012
+
+    def __init__(self, strict: float = 0.4) -> None:
+        retriever = HybridRetriever(CHUNKS, fusion=Ranks(weights={"bm25": 1.0}))
+        self.answerer = Answerer(retriever, CHUNKS, Fusion(COVERED, None, strict, strict))
+        self.asked: list[dict[str, Any]] = []
+
+    async def answer(self, question: str, **more: Any) -> Any:
+        self.asked.append({"question": question, **more})
+        return await self.answerer.answer(question, **more)
+
+
+def user(text: str, **metadata: Any) -> dict[str, Any]:
+    return {
+        "event": "user",
+        "text": text,
+        "metadata": metadata,
+        "timestamp": 1.0,
+        "parse_data": {"text": text},
+    }
+
+
+async def run(service: SmallService, *events: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Any]]:
+    last = events[-1]
+    tracker = Tracker(
+        "c1",
+        {"language": "zh"},
+        {"text": last["text"], "metadata": last["metadata"]},
+        list(events),
+        False,
+        None,
+        {},
+        "action_listen",
+    )
+    dispatcher = CollectingDispatcher()
+    done = await ActionAnswer(service).run(dispatcher, tracker, {})  # type: ignore[arg-type]
+    return dispatcher.messages, done
+
+
+async def test_an_answer_carries_its_citation_and_why_it_was_given() -> None:
+    messages, _ = await run(SmallService(), user("退货期限"))
+    kefu = messages[0]["custom"]["kefu"]
+
+    assert "7天" in messages[0]["answer"]
+    assert [["售后 › 退货期限", ""]] == kefu["citations"]
+    assert "answer" == kefu["explain"]["answer"]["decision"]
+    assert kefu["explain"]["answer"]["checks"]["values"] is True
+    assert "handoff" not in kefu
+
+
+async def test_a_doubt_hands_over_with_the_draft_marked_unsent() -> None:
+    messages, _ = await run(SmallService(strict=0.9999), user("退货要几天"))
+    handoff = messages[0]["custom"]["kefu"]["handoff"]
+
+    assert "low_confidence" == handoff["reason"]
+    assert handoff["packet"]["draft"]["sent"] is False
+    assert "7天" not in messages[0].get("answer", "")
+
+
+async def test_the_shopper_is_called_by_name_and_an_upset_one_is_met_kindly() -> None:
+    messages, _ = await run(SmallService(strict=0.05), user("太差了！！退货期限", name="李明"))
+
+    assert messages[0]["answer"].startswith("李明您好，")
+    assert "抱歉" in messages[0]["answer"]
+
+
+async def test_two_products_bring_two_buttons() -> None:
+    messages, _ = await run(SmallService(strict=0.1), user("怎么除垢"))
+
+    assert ["电水壶", "咖啡机"] == sorted((b["title"] for b in messages[0]["buttons"]), reverse=True)
+
+
+async def test_the_same_answer_is_not_said_a_second_time() -> None:
+    first, _ = await run(SmallService(), user("退货期限"))
+    said = {"event": "bot", "text": first[0]["answer"], "data": {"custom": first[0]["custom"]}}
+    messages, _ = await run(SmallService(), user("退货期限"), said, user("退货期限"))
+
+    assert "handoff" in messages[0]["custom"]["kefu"]
+    assert "repeated" in messages[0]["custom"]["kefu"]["explain"]["answer"]["reasons"]
+
+
+def test_the_last_turns_are_remembered_without_payloads() -> None:
+    events = [
+        user("手表防水吗"),
+        {"event": "bot", "text": "防水。", "data": {}},
+        user("/deny"),
+        user("那电池呢"),
+    ]
+    tracker = Tracker("c1", {}, {"text": "那电池呢"}, events, False, None, {}, "action_listen")
+
+    assert [Exchange("手表防水吗", "防水。")] == history(tracker)

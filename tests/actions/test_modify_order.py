@@ -1,0 +1,24 @@
+"""Another option before the order is packed."""
+
+from __future__ import annotations
+
+from bot.orders.shop.samples import sample
+
+
+async def test_another_option_of_an_unsent_order(world, shopper):
+    order = sample("items_paid")
+    talk = await shopper().say(f"改一下颜色 {order.number} {order.phone_tail}", "modify_order")
+    assert "都有货" in talk.text
+    await talk.press(next(title for title in talk.buttons if "+" not in title))
+    assert "→" in talk.text
+    await talk.press("确认")
+
+    [receipt] = await world.receipts()
+    assert "change_items" == receipt["operation"] and [receipt["id"]] == talk.receipts
+
+
+async def test_a_delivered_order_is_exchanged_instead(world, shopper):
+    order = sample("exchange_size")
+    talk = await shopper().say(f"change the size {order.number} {order.phone_tail}", "modify_order")
+
+    assert "isn't possible" in talk.text and "Exchange it" in talk.buttons

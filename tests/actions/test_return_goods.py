@@ -1,0 +1,121 @@
+"""Sending goods back: items, quantity, reason, opened, evidence, freight, instructions."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.orders.shop.samples import sample
+
+
+async def begin(talk, name, text="我要退货"):
+    order = sample(name)
+    return await talk.say(f"{text} {order.number} {order.phone_tail}", "return_request")
+
+
+async def test_the_second_item_goes_back_with_freight_and_instructions(world, shopper):
+    talk = await begin(shopper(), "return_day3")
+    assert "哪件商品" in talk.text
+    await talk.say("第二件")
+    await talk.press("尺码或规格不合适")
+    assert "寄回运费" in talk.text and "[] " != talk.text
+    await talk.press("确认")
+
+    [receipt] = await world.receipts()
+    [request] = (await world.order("return_day3"))["requests"]
+    assert 1 == len(request["lines"]) and request["id"] == receipt["request_id"]
+    assert receipt["details"]["instructions"]["zh"] in talk.text
+
+
+async def test_how_many_is_asked_when_there_are_two_of_it(world, shopper):
+    talk = await begin(shopper(), "return_day3")
+    await talk.say("第一件")
+    assert "几件" in talk.text
+    await talk.say("5件")
+    assert "最多" in talk.text
+    await talk.say("1")
+    await talk.press("不想要了")
+    await talk.press("确认")
+
+    [request] = (await world.order("return_day3"))["requests"]
+    assert [1] == [line["quantity"] for line in request["lines"]]
+
+
+async def test_all_goes_back_in_english(world, shopper):
+    talk = await begin(shopper(), "return_day3_en", "I want to return everything from order")
+    await talk.press("Changed my mind")
+    await talk.say("Yes, go ahead", "affirm")
+
+    [request] = (await world.order("return_day3_en"))["requests"]
+    assert [1, 2] == [line["quantity"] for line in request["lines"]]
+
+
+async def test_a_quantity_is_corrected_over_the_plan(world, shopper):
+    talk = await begin(shopper(), "return_day3")
+    await talk.say("第一件，两件都退", "inform")
+    await talk.press("不想要了")
+    old = talk.said[-1].buttons[0]["payload"]
+    await talk.say("不对，只退一件", "correct")
+    assert "× 1" in talk.text
+    await talk.send(old)
+    assert [] == await world.receipts(), "the old plan is off the table"
+    await talk.say("确认", "affirm")
+
+    [request] = (await world.order("return_day3"))["requests"]
+    assert [1] == [line["quantity"] for line in request["lines"]]
+
+
+async def test_hygiene_goods_are_asked_about_and_refused_once_opened(world, shopper):
+    talk = await begin(shopper(), "return_hygiene")
+    await talk.press("不想要了")
+    assert "拆封" in talk.text
+    await talk.say("已经拆开用过了")
+
+    assert "没办法办理" in talk.text and [] == await world.receipts()
+
+
+async def test_sealed_hygiene_goods_go_back(world, shopper):
+    talk = await begin(shopper(), "return_hygiene", "I want to return order")
+    await talk.press("Changed my mind")
+    await talk.say("No, still sealed")
+    await talk.press("Confirm")
+
+    assert 1 == len(await world.receipts())
+
+
+async def test_a_photo_becomes_evidence_of_a_fault(world, shopper):
+    talk = await begin(shopper(), "return_day8")
+    await talk.press("质量问题")
+    assert "照片" in talk.text
+    await talk.say("", None, media=["m_123"])
+    await talk.press("确认")
+
+    [receipt] = await world.receipts()
+    assert ["m_123"] == receipt["details"]["evidence"]
+
+
+async def test_a_fault_without_a_photo_goes_on(world, shopper):
+    talk = await begin(shopper(), "return_day8")
+    await talk.press("质量问题")
+    await talk.press("没有照片")
+
+    assert ["确认", "取消"] == talk.buttons
+
+
+@pytest.mark.parametrize("name", ["return_made_to_order", "return_fresh", "return_day16"])
+async def test_what_the_policy_excludes_is_refused_with_its_clause(world, shopper, name):
+    talk = await begin(shopper(), name)
+    if "几件" in talk.text:
+        await talk.say("全部")
+    await talk.press("不想要了")
+
+    assert "没办法办理" in talk.text and talk.said[-1].kefu["explain"]["clause"]
+    assert [] == await world.receipts() and "人工客服" in talk.buttons
+
+
+async def test_a_reason_is_corrected_over_the_plan(world, shopper):
+    talk = await begin(shopper(), "return_day8")
+    await talk.press("质量问题")
+    await talk.press("没有照片")
+    await talk.say("其实是不想要了", "correct", entities={"reason": "changed_mind"})
+
+    assert "没办法办理" in talk.text, "past seven days a change of mind is refused"

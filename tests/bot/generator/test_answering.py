@@ -1,0 +1,209 @@
+"""Answer, ask back or hand off: what is decided and why, on a small shop without any encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bot.exceptions import GeneratorError
+from bot.generator.answering import Answerer, Turn, with_context
+from bot.generator.calibration import Certified
+from bot.generator.certificate import Certificate, issue
+from bot.generator.client import Completion
+from bot.generator.confidence import Fusion, Logistic, TokenScore
+from bot.generator.prompt import Message
+from bot.knowledge.articles import Chunk
+from bot.knowledge.hybrid import Fusion as Ranks
+from bot.knowledge.hybrid import HybridRetriever
+from bot.message import Language
+
+COVERED = Logistic(("covered",), (0.5,), (0.2,), (2.0,), 0.0)  # p grows with the words the chunk knows
+
+
+def chunk(
+    name: str, heading: str, text: str, language: Language = "zh", product: str = "", risk: str | None = None
+) -> Chunk:
+    return Chunk(
+        f"{name}/{language}#1", name, language, (product or "售后", heading), heading, text,
+        (product,) if product else (), None, None, risk, Path("x.md"), 1,
+    )  # fmt: skip
+
+
+CHUNKS = [
+    chunk("returns", "退货期限", "签收后7天内可以退货，商品须完好。", risk="policy"),
+    chunk("warranty", "保修多久", "整机保修2年，凭订单记录即可。"),
+    chunk("kettle", "怎么除垢", "用柠檬酸煮沸后静置20分钟再冲净。", product="电水壶"),
+    chunk("coffee", "怎么除垢", "倒入除垢剂，运行除垢程序30分钟。", product="咖啡机"),
+    chunk("only-en", "Shipping", "Parcels travel with DHL.", "en"),
+]
+
+
+class Speaks:
+    """A generator that says one thing, or fails."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+        self.read: list[Sequence[Message]] = []
+
+    async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+        self.read.append(messages)
+        if self.text is None:
+            raise GeneratorError("busy")
+        return Completion(self.text, tuple(TokenScore(c, -0.1, (-0.1, -3.0)) for c in self.text), "stop", "x")
+
+
+def kefu(text: str | None = "", strict: float = 0.4, **more: object) -> Answerer:
+    generator = None if text == "" else Speaks(text)
+    return Answerer(
+        HybridRetriever(CHUNKS, fusion=Ranks(weights={"bm25": 1.0})), CHUNKS,
+        Fusion(COVERED, None, strict, strict), generator=generator, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+async def test_a_covered_question_is_answered_in_the_articles_words_with_its_citation() -> None:
+    answer = await kefu().answer("退货期限", language="zh")
+
+    assert "answer" == answer.decision.decision
+    assert "7天" in answer.text
+    assert ("returns/zh#1",) == answer.decision.evidence
+    assert "extractive" == answer.decision.voice
+    assert answer.decision.certificate is None
+
+
+async def test_a_good_generated_reply_speaks_first() -> None:
+    answer = await kefu("7天内可以退货。").answer("退货期限", language="zh")
+
+    assert "7天内可以退货。" == answer.text
+    assert "generated" == answer.decision.voice
+
+
+async def test_a_vetoed_reply_gives_way_to_the_article() -> None:
+    answer = await kefu("30天内可以退货。").answer("退货期限", language="zh")
+
+    assert "answer" == answer.decision.decision
+    assert "7天" in answer.text and "30天" not in answer.text
+    assert "generator_failed" in answer.decision.reasons
+
+
+async def test_a_generator_that_is_down_leaves_the_second_voice() -> None:
+    answer = await kefu(None).answer("退货期限", language="zh")
+
+    assert "extractive" == answer.decision.voice
+    assert "7天" in answer.text
+
+
+async def test_a_doubtful_question_goes_to_a_person_with_the_draft_unsent() -> None:
+    answer = await kefu(strict=0.999).answer("退货要几天", language="zh")
+
+    assert "handoff" == answer.decision.decision
+    assert "" == answer.text and answer.draft
+    assert "low_confidence" in answer.decision.reasons
+
+
+async def test_shadow_mode_never_speaks() -> None:
+    answer = await kefu(mode="shadow").answer("退货期限", language="zh")
+
+    assert "draft" == answer.decision.decision
+    assert "" == answer.text and answer.draft
+
+
+async def test_two_products_that_fit_bring_one_question_back() -> None:
+    answer = await kefu(strict=0.1).answer("怎么除垢", language="zh")
+
+    assert "clarify" == answer.decision.decision
+    assert {"电水壶", "咖啡机"} == {title for _, title in answer.options}
+
+
+async def test_a_named_product_needs_no_question() -> None:
+    answer = await kefu(strict=0.1).answer("咖啡机怎么除垢", language="zh")
+
+    assert "30分钟" in answer.text
+
+
+async def test_the_same_answer_is_not_given_twice() -> None:
+    before = Turn("退货期限", "签收后7天内可以退货，商品须完好。", ("returns/zh#1",))
+    answer = await kefu().answer("退货期限", language="zh", history=[before])
+
+    assert "handoff" == answer.decision.decision
+    assert "repeated" in answer.decision.reasons
+
+
+async def test_an_article_in_the_other_language_is_not_read_out() -> None:
+    chunks = CHUNKS[-1:]
+    only = Answerer(
+        HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})), chunks, Fusion(COVERED, None, 0.0, 0.0)
+    )
+    answer = await only.answer("DHL 发货吗", language="zh")
+
+    assert "handoff" == answer.decision.decision
+    assert "other_language" in answer.decision.reasons
+
+
+async def test_the_generator_reads_evidence_as_labelled_data_and_the_last_turns() -> None:
+    speaker = Speaks("7天内可以退货。")
+    one = kefu()
+    one.generator = speaker
+    await one.answer("那退货期限是几天", language="zh", history=[Turn("你好", "您好")])
+    prompt = speaker.read[0][1]["content"]
+
+    assert "(1) article |" in prompt and "顾客: 你好" in prompt
+
+
+def test_a_follow_up_is_searched_with_the_question_before_it() -> None:
+    assert "手表防水吗 那电池呢？" == with_context("那电池呢？", [Turn("手表防水吗")])
+    assert "耳机充不进电怎么处理" == with_context("耳机充不进电怎么处理", [Turn("手表防水吗")])
+
+
+async def test_every_decision_explains_itself_in_codes_and_in_a_sentence() -> None:
+    raw = (await kefu("30天内可以退货。").answer("退货期限", language="zh")).decision.as_json()
+
+    assert {
+        "decision",
+        "p_correct",
+        "threshold",
+        "certificate",
+        "reasons",
+        "evidence",
+        "checks",
+    } <= raw.keys()
+    assert raw["sentence"]["zh"] and raw["sentence"]["en"]
+
+
+def certificate(threshold: float | None, stricter: tuple[float, ...] = ()) -> Certificate:
+    found = Certified(threshold, 0.8, 100, 1, 0.04, 120, 0.05, 0.1, stricter)
+    return issue(
+        {"product": found}, alphas={"product": 0.05}, delta=0.1, n=120, hashes={"model": "a"}, metrics={}
+    )
+
+
+async def test_a_certified_threshold_decides_and_drift_makes_it_stricter() -> None:
+    calm = await kefu(mode="certified", certificate=certificate(0.3, (0.9999,))).answer(
+        "保修多久", language="zh"
+    )
+    alarmed = await kefu(mode="certified", certificate=certificate(0.3, (0.9999,)), drift=1).answer(
+        "保修多久", language="zh"
+    )
+    silent = await kefu(mode="certified", certificate=certificate(0.3), drift=1).answer(
+        "保修多久", language="zh"
+    )
+
+    assert "answer" == calm.decision.decision and calm.decision.certificate
+    assert 0.9999 == alarmed.decision.threshold and "handoff" == alarmed.decision.decision
+    assert "drift" in silent.decision.reasons
+
+
+def test_a_certificate_is_bound_to_the_machine_and_cannot_be_edited(tmp_path: Path) -> None:
+    made = certificate(0.3)
+    made.save(tmp_path / "c.json")
+    again = Certificate.load(tmp_path / "c.json")
+    again.check({"model": "a"})
+
+    assert made == again
+    with pytest.raises(GeneratorError, match="another model"):
+        again.check({"model": "b"})
+    text = (tmp_path / "c.json").read_text().replace('"threshold": 0.3', '"threshold": 0.1')
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(GeneratorError, match="edited"):
+        Certificate.load(tmp_path / "c.json")

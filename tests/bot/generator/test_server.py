@@ -1,0 +1,167 @@
+"""The HTTP contract of the generator. Ours is tested here; see docs/generator.md for running it on others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from bot.exceptions import GeneratorError
+from bot.generator.client import GeneratorClient, parse_completion
+from bot.generator.engine import BatchEngine
+from bot.generator.model import Loaded
+from bot.generator.prompt import build_messages
+from bot.generator.server import Limits, make_app
+
+ASK = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
+
+
+async def serve(aiohttp_client: Any, tiny: Loaded, **limits: Any) -> Any:
+    """A client of a server whose model is loaded."""
+    loader = lambda: (tiny, BatchEngine(tiny, concurrency=limits.get("concurrency", 4)))  # noqa: E731
+    client = await aiohttp_client(make_app(loader, Limits(**limits)))
+    while (await (await client.get("/health")).json())["status"] != "ok":
+        await asyncio.sleep(0.01)
+    return client
+
+
+async def test_while_the_model_loads_the_server_listens_and_asks_to_come_back(
+    aiohttp_client: Any, tiny: Loaded
+) -> None:
+    going = threading.Event()
+
+    def slow() -> Any:
+        going.wait(30)
+        return tiny, BatchEngine(tiny)
+
+    client = await aiohttp_client(make_app(slow, Limits()))
+    try:
+        resp = await client.post("/v1/chat/completions", json=ASK)
+
+        assert 503 == resp.status and "Retry-After" in resp.headers
+        assert "loading" == (await (await client.get("/health")).json())["status"]
+    finally:
+        going.set()
+
+
+async def test_a_completion_has_text_tokens_and_log_probabilities(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny)
+    resp = await client.post("/v1/chat/completions", json=ASK | {"logprobs": True, "top_logprobs": 2})
+    body = await resp.json()
+
+    assert 200 == resp.status
+    choice = body["choices"][0]
+    assert len(choice["logprobs"]["content"]) == body["usage"]["completion_tokens"] <= 5
+    assert all(t["logprob"] <= 0 and len(t["top_logprobs"]) == 2 for t in choice["logprobs"]["content"])
+    assert choice["finish_reason"] in ("stop", "length")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "role"),
+        ({"messages": [{"role": "user", "content": 7}]}, "content"),
+        ({"temperature": 9}, "temperature"),
+        ({"max_tokens": 100_000}, "max_tokens"),
+        ({"n": 3}, "n must be 1"),
+        ({"logprobs": False}, "logprobs"),
+        ({"tools": []}, "tools"),
+        ({"messages": [{"role": "user", "content": "long " * 2000}]}, "tokens"),
+    ],
+)
+async def test_a_bad_request_is_refused_by_name(
+    aiohttp_client: Any, tiny: Loaded, change: dict[str, Any], word: str
+) -> None:
+    client = await serve(aiohttp_client, tiny)
+    resp = await client.post("/v1/chat/completions", json=ASK | change)
+
+    assert 400 == resp.status
+    assert word in (await resp.json())["error"]["message"]
+
+
+async def test_a_full_server_says_when_to_come_back(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny, concurrency=1, queue=0, max_tokens=100_000, timeout=60)
+    slow = asyncio.create_task(client.post("/v1/chat/completions", json=ASK | {"max_tokens": 50_000}))
+    try:
+        for _ in range(500):
+            if (await (await client.get("/health")).json())["active"]:
+                break
+            await asyncio.sleep(0.01)
+        resp = await client.post("/v1/chat/completions", json=ASK)
+
+        assert 429 == resp.status
+        assert int(resp.headers["Retry-After"]) >= 1
+    finally:
+        slow.cancel()
+
+
+async def test_a_slow_reply_times_out(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny, max_tokens=100_000, timeout=0.2)
+    resp = await client.post("/v1/chat/completions", json=ASK | {"max_tokens": 100_000})
+
+    assert resp.status in (504, 200)  # 200 only if the random model ends by itself
+    metrics = await (await client.get("/metrics")).text()
+    assert "kefu_generator_requests_total" in metrics
+
+
+async def test_models_and_health_name_the_model(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny)
+
+    assert "tiny" == (await (await client.get("/v1/models")).json())["data"][0]["id"]
+    assert "ok" == (await (await client.get("/health")).json())["status"]
+
+
+async def test_kefus_own_client_reads_the_server(aiohttp_client: Any, tiny: Loaded) -> None:
+    server = await serve(aiohttp_client, tiny)
+    async with GeneratorClient(str(server.make_url("")), timeout=30) as client:
+        completion = await client.complete(build_messages("hi", [], language="en"), max_tokens=4)
+
+    assert completion.tokens and len(completion.tokens) <= 4
+    assert len(completion.tokens[0].top) == 2
+
+
+async def test_a_server_without_log_probabilities_is_refused_by_the_client() -> None:
+    with pytest.raises(GeneratorError, match="log-probabilities"):
+        parse_completion({"choices": [{"message": {"content": "x"}}]}, "http://other")
+
+
+async def test_an_unreachable_generator_is_a_generator_error() -> None:
+    async with GeneratorClient("http://127.0.0.1:9", timeout=2) as client:
+        with pytest.raises(GeneratorError, match="cannot be reached"):
+            await client.complete(build_messages("hi", [], language="en"))
+
+
+def test_the_server_needs_none_of_kefus_other_packages() -> None:
+    """It starts in an environment that has only torch, transformers, aiohttp and numpy."""
+    code = (
+        "import sys\n"
+        "class No:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'pydantic','yaml','structlog','sqlalchemy','rasa','rasa_sdk','typer','bm25s','scipy','sklearn'}:\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, No())\n"
+        "import bot.generator.server, bot.generator.engine, bot.generator.model\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not os.environ.get("KEFU_CONTRACT_URL"), reason="KEFU_CONTRACT_URL is not set")
+async def test_another_server_keeps_the_contract() -> None:
+    """Set KEFU_CONTRACT_URL (and KEFU_CONTRACT_MODEL) to run the contract on vLLM, SGLang or llama.cpp."""
+    async with GeneratorClient(
+        os.environ["KEFU_CONTRACT_URL"], model=os.environ.get("KEFU_CONTRACT_MODEL", "default"), timeout=120
+    ) as client:
+        completion = await client.complete(
+            build_messages("退货期限是几天？", [], language="zh"), max_tokens=8
+        )
+
+    assert completion.tokens
+    assert all(t.logprob <= 0 for t in completion.tokens)

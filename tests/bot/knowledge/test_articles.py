@@ -1,0 +1,195 @@
+"""Articles: what is read, what is refused, and that a refusal names file, line and remedy."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.exceptions import KnowledgeError
+from bot.knowledge import Knowledge
+from bot.knowledge.articles import parse_article
+
+GOOD = """---
+id: returns
+language: en
+valid_from: 2026-01-01
+valid_to: 2026-12-31
+products: [P1, P2]
+risk: policy
+---
+# Returns
+
+What this page is about.
+
+## How long do I have? {#window}
+Seven days.
+
+```
+## not a heading
+```
+
+## Who pays?
+You do.
+
+### Unless
+it is faulty.
+"""
+
+
+def parse(source: str, name: str = "a.md"):
+    return parse_article(source, Path(name))
+
+
+def test_sections_become_chunks_with_heading_path_line_and_limits():
+    article = parse(GOOD)
+    assert [chunk.id for chunk in article.chunks] == ["returns/en#1", "returns/en#window", "returns/en#3"]
+    first, second, third = article.chunks
+    assert first.heading_path == ("Returns",)
+    assert second.heading_path == ("Returns", "How long do I have?")
+    assert second.line == GOOD.splitlines().index("## How long do I have? {#window}") + 1
+    assert "## not a heading" in second.text
+    assert "### Unless" in third.text
+    assert (third.products, third.risk) == (("P1", "P2"), "policy")
+    assert (third.valid_from, third.valid_to) == (date(2026, 1, 1), date(2026, 12, 31))
+
+
+def test_a_file_without_sections_is_one_chunk():
+    article = parse("---\nid: a\nlanguage: zh\n---\n# 保修\n一年。\n")
+    assert [(chunk.heading, chunk.text) for chunk in article.chunks] == [("保修", "一年。")]
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "remedy"),
+    [
+        ("# No front matter\ntext", 1, "Begin the file with a line '---'"),
+        ("---\nid: a\nlanguage: en\n# T\n", 1, "Close it with a line '---'"),
+        ("---\nid: a\nlanguage: en\nauthor: me\n---\n# T\nx", 4, "unknown key 'author'"),
+        ("---\nlanguage: en\n---\n# T\nx", 1, "Add a line 'id: ...'"),
+        ("---\nid: a\n---\n# T\nx", 1, "Add a line 'language: ...'"),
+        ("---\nid: a\nlanguage: fr\n---\n# T\nx", 3, "Use zh or en"),
+        ("---\nid: a b\nlanguage: en\n---\n# T\nx", 2, "cannot be an id"),
+        ("---\nid: a\nlanguage: en\nvalid_from: soon\n---\n# T\nx", 4, "YYYY-MM-DD"),
+        ("---\nid: a\nlanguage: en\nvalid_to: 2026-02-30\n---\n# T\nx", 1, "not valid YAML"),
+        (
+            "---\nid: a\nlanguage: en\nvalid_from: 2026-02-01\nvalid_to: 2026-01-01\n---\n# T\nx",
+            5,
+            "Swap them",
+        ),
+        ("---\nid: a\nlanguage: en\nproducts: {a: b}\n---\n# T\nx", 4, "list of product ids"),
+        ("---\nid: [\nlanguage: en\n---\n# T\nx", 3, "not valid YAML"),
+        ("---\nid: a\nlanguage: en\n---\nno title", 5, "Put '# title'"),
+        ("---\nid: a\nlanguage: en\n---\n## Q\nx", 5, "Put '# title'"),
+        ("---\nid: a\nlanguage: en\n---\n# T\n## Empty\n\n## Q\nx", 6, "has no text"),
+        ("---\nid: a\nlanguage: en\n---\n# T\nx\n# Second\ny", 7, "Use '## ' for sections"),
+        ("---\nid: a\nlanguage: en\n---\n# T\n", 5, "has no text"),
+        ("---\nid: a\nlanguage: en\n---\n# T\n## Q {#x}\na\n## R {#x}\nb", 8, "already used on line 6"),
+    ],
+)
+def test_a_bad_article_is_refused_with_file_line_and_remedy(source, line, remedy):
+    with pytest.raises(KnowledgeError) as refusal:
+        parse(source, "shop/bad.md")
+
+    assert str(refusal.value).startswith(f"shop/bad.md:{line}: ")
+    assert remedy in str(refusal.value)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_an_article_or_a_knowledge_error(text):
+    """No file an author can write ends in another exception."""
+    for source in (text, f"---\nid: a\nlanguage: en\n---\n{text}", f"---\n{text}\n---\n# T\nx"):
+        try:
+            chunks = parse(source).chunks
+        except KnowledgeError as exc:
+            refused = str(exc).startswith("a.md:")
+        else:
+            refused = False
+        assert refused or (chunks and all(chunk.text for chunk in chunks))
+
+
+def write(folder: Path, name: str, article_id: str, language: str, text: str = "Text.") -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"---\nid: {article_id}\nlanguage: {language}\n---\n# Title\n{text}\n", encoding="utf-8")
+
+
+def test_a_folder_is_read_at_any_depth_without_readme_and_drafts(tmp_path):
+    write(tmp_path, "a/b/c/deep.md", "deep", "en")
+    write(tmp_path, "_draft.md", "draft", "en")
+    write(tmp_path, ".hidden/x.md", "hidden", "en")
+    (tmp_path / "README.md").write_text("for authors", encoding="utf-8")
+
+    assert [chunk.id for chunk in Knowledge.load(tmp_path).chunks] == ["deep/en#1"]
+
+
+def test_all_problems_of_a_folder_are_named_at_once(tmp_path):
+    write(tmp_path, "a.md", "same", "en")
+    write(tmp_path, "b.md", "same", "en")
+    (tmp_path / "c.md").write_text("nothing", encoding="utf-8")
+    (tmp_path / "d.md").write_bytes(b"---\nid: \xff\n")
+
+    with pytest.raises(KnowledgeError) as refusal:
+        Knowledge.load(tmp_path)
+
+    lines = str(refusal.value).splitlines()
+    assert len(lines) == 3
+    assert "b.md:1: id 'same' (en) is already used" in lines[0]
+    assert "Save it as UTF-8" in lines[2]
+
+
+def test_a_missing_translation_is_a_warning_and_one_language_is_none(tmp_path):
+    write(tmp_path, "a.md", "a", "en")
+    assert Knowledge.load(tmp_path).warnings == ()
+
+    write(tmp_path, "b.md", "b", "zh")
+    warnings = Knowledge.load(tmp_path).warnings
+    assert len(warnings) == 2
+    assert "'a' has no zh version" in warnings[0]
+
+
+@pytest.mark.parametrize("prepare", [lambda path: path / "nowhere", lambda path: path])
+def test_a_missing_or_empty_folder_is_refused(tmp_path, prepare):
+    with pytest.raises(KnowledgeError, match=r"no such folder|no article"):
+        Knowledge.load(prepare(tmp_path))
+
+
+def test_the_fingerprint_follows_the_words_and_not_the_file_names(tmp_path):
+    write(tmp_path, "a.md", "a", "en")
+    before = Knowledge.load(tmp_path).fingerprint
+    (tmp_path / "a.md").rename(tmp_path / "z.md")
+    assert Knowledge.load(tmp_path).fingerprint == before
+
+    write(tmp_path, "z.md", "a", "en", "Other text.")
+    assert Knowledge.load(tmp_path).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "returns/en#3",
+        "returns",
+        "returns#3",
+        "Who pays?",
+        "en/returns#3",
+        "returns/en",
+        "a.md#3",
+        "Returns > Who pays?",
+    ],
+)
+def test_evidence_may_be_named_the_way_people_name_it(reference):
+    assert parse(GOOD).chunks[2].is_named_by(reference)
+
+
+def test_evidence_of_another_section_or_article_is_not_taken_for_this_one():
+    chunk = parse(GOOD).chunks[2]
+    assert not any(
+        chunk.is_named_by(name) for name in ("returns#1", "returns/zh", "return", "How long do I have?", "")
+    )
+
+
+def test_validity_includes_both_days_and_products_limit():
+    chunk = parse(GOOD).chunks[0]
+    assert chunk.holds(at=date(2026, 1, 1)) and chunk.holds(at=date(2026, 12, 31))
+    assert not chunk.holds(at=date(2025, 12, 31)) and not chunk.holds(at=date(2027, 1, 1))
+    assert chunk.holds(product="P2") and not chunk.holds(product="P3")

@@ -1,0 +1,176 @@
+"""The default retriever: what it finds on a shop it has never seen, and what it must not return."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.exceptions import KnowledgeError
+from bot.knowledge.articles import parse_article
+from bot.knowledge.encoders import EmbeddingCache, encoder
+from bot.knowledge.evaluation import evaluate, read_questions
+from bot.knowledge.hybrid import Fusion, HybridRetriever
+from bot.knowledge.lexical import BM25Index, ConceptIndex
+
+from .conftest import FIXTURES
+
+WORDS = Fusion(weights={"bm25": 1.0})  # no encoder: quick
+
+
+def chunks(*articles: str):
+    return [c for n, text in enumerate(articles) for c in parse_article(text, Path(f"{n}.md")).chunks]
+
+
+def article(article_id: str, language: str, text: str, **more: str) -> str:
+    extra = "".join(f"{key}: {value}\n" for key, value in more.items())
+    return f"---\nid: {article_id}\nlanguage: {language}\n{extra}---\n# {text}\n{text}\n"
+
+
+def test_on_an_unseen_shop_the_right_chunk_is_among_five(other_shop, other_retriever):
+    """The project's promise, on articles and questions nothing was tuned on."""
+    questions = read_questions(FIXTURES / "questions_other_shop.jsonl")
+
+    report = evaluate(other_retriever, other_shop.chunks, questions)
+
+    assert report["all"]["recall_at_5"] >= 0.97
+    assert report["zh"]["recall_at_1"] >= 0.85 and report["en"]["recall_at_1"] >= 0.8
+    assert report["all"]["passage_accuracy"] >= 0.88
+
+
+def test_hits_are_ordered_and_carry_their_scores(other_retriever):
+    hits = other_retriever.search("how much is the deposit for a flute", limit=4)
+
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert hits[0].chunk.id == "rental/en#2"
+    assert set(hits[0].dense) == {"use", "e5"} and set(hits[0].ranks) == {"bm25", "use", "e5"}
+    assert 0 < hits[0].similarity <= 1.0001
+
+
+def test_the_language_of_the_question_is_preferred(other_retriever):
+    assert {hit.chunk.language for hit in other_retriever.search("押金多少")} == {"zh"}
+    assert {hit.chunk.language for hit in other_retriever.search("押金多少", language="en")} == {"en"}
+
+
+def test_an_article_without_translation_is_found_from_the_other_language():
+    found = HybridRetriever(
+        chunks(
+            article("tuning", "zh", "钢琴调律"),
+            article("tuning", "en", "Piano tuning"),
+            article("parking", "en", "Parking in front of the shop"),
+        )
+    ).search("停车", language="zh", limit=3)
+
+    assert {hit.chunk.id for hit in found} == {"tuning/zh#1", "parking/en#1"}
+
+
+def test_a_shop_that_writes_one_language_answers_the_other():
+    retriever = HybridRetriever(chunks(article("a", "en", "Returns take seven days")), fusion=WORDS)
+    assert [hit.chunk.id for hit in retriever.search("退货")] == ["a/en#1"]
+
+
+def test_expired_and_future_articles_and_other_products_are_left_out():
+    retriever = HybridRetriever(
+        chunks(
+            article("old", "en", "Summer sale", valid_to="2026-08-31"),
+            article("new", "en", "Summer sale", valid_from="2026-09-01"),
+            article("kettle", "en", "Summer sale", products="[P1]"),
+        ),
+        fusion=WORDS,
+    )
+
+    def ids(**filters):
+        return {hit.chunk.article_id for hit in retriever.search("summer sale", **filters)}
+
+    assert ids(at=date(2026, 8, 31)) == {"old", "kettle"}
+    assert ids(at=date(2026, 9, 1)) == {"new", "kettle"}
+    assert ids(at=date(2026, 9, 1), product="P2") == {"new"}
+    assert ids(at=date(2026, 9, 1), product="P1") == {"new", "kettle"}
+
+
+@pytest.mark.parametrize("query", ["", "   ", "\n"])
+def test_an_empty_question_finds_nothing(query):
+    assert HybridRetriever(chunks(article("a", "en", "Text")), fusion=WORDS).search(query) == []
+
+
+def test_a_question_of_stop_words_and_signs_is_answered_without_an_error():
+    retriever = HybridRetriever(chunks(article("a", "en", "Text"), article("b", "zh", "文字")), fusion=WORDS)
+    for query in ("the of and", "？？！", "😀", "0", "{}[]()\\", "的了吗"):
+        assert len(retriever.search(query)) <= 5
+
+
+def test_standard_fusion_follows_how_much_better_and_reciprocal_rank_only_the_order():
+    scores = {
+        "bm25": np.array([1.0, 0.9, 0.0], dtype=np.float32),
+        "use": np.array([0.1, 0.9, 0.0], dtype=np.float32),
+    }
+    weights = {"bm25": 1.0, "use": 1.0}
+
+    standard = Fusion(weights=weights).join(scores)
+    by_rank = Fusion(weights=weights, method="reciprocal_rank").join(scores)
+
+    assert standard.argmax() == 1
+    assert by_rank[0] == pytest.approx(1 / 61 + 1 / 62) and by_rank[0] == pytest.approx(by_rank[1])
+
+
+def test_bm25_ranks_the_rare_word_above_the_common_one():
+    index = BM25Index(["a", "b", "c"], ["parcel locker", "parcel", "parcel"])
+    assert index.scores("parcel locker").argmax() == 0
+    assert not index.scores("zebra").any()
+
+
+def test_an_index_without_any_word_scores_zero():
+    assert not BM25Index(["", ""], ["", ""]).scores("anything").any()
+
+
+def test_concepts_join_words_that_share_no_letter():
+    index = ConceptIndex(["Who pays postage?", "Opening hours"], ["", ""])
+    assert index.scores("邮费谁出").tolist()[0] > 0
+    assert index.scores("邮费谁出").tolist()[1] == 0
+
+
+class Counting:
+    """An encoder that counts the texts it was given."""
+
+    name = "counting"
+    dimensions = 2
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def encode(self, texts, kind):
+        self.seen += texts
+        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+
+def test_embeddings_are_computed_once_and_survive_a_restart(tmp_path):
+    path, model = tmp_path / "deep" / "e.db", Counting()
+
+    first = EmbeddingCache(path).encode(model, ["a", "bb", "a"], "passage")
+    second = EmbeddingCache(path).encode(model, ["bb", "a"], "passage")
+    EmbeddingCache(path).encode(model, ["a"], "query")
+
+    assert model.seen == ["a", "bb", "a"]
+    assert first[:, 0].tolist() == [1, 2, 1] and second[:, 0].tolist() == [2, 1]
+
+
+def test_a_broken_cache_file_costs_time_and_nothing_else(tmp_path):
+    path = tmp_path / "e.db"
+    path.write_bytes(b"not a database, but long enough to look like one" * 10)
+    assert EmbeddingCache(path).encode(Counting(), ["abc"], "query")[0].tolist() == [3, 1]
+
+
+def test_an_unknown_encoder_is_refused_with_the_known_ones():
+    with pytest.raises(KnowledgeError, match="use, e5"):
+        encoder("bert")
+
+
+@pytest.mark.parametrize("name", ["use", "e5"])
+def test_vectors_have_length_one_and_join_the_languages(name):
+    model = encoder(name)
+    vectors = model.encode(["how long does a refund take", "退款要多久", "chocolate ice cream"], "query")
+
+    assert vectors.shape == (3, model.dimensions)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-3)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]

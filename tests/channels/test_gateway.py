@@ -1,0 +1,534 @@
+"""The gateway's core: one turn per message, order, ownership, honesty when Rasa is down."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from bot.database import create_tables, make_engine, now_ms
+from bot.exceptions import KefuError, OwnershipLost
+from bot.message import Inbound, Reply
+from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
+from channels.gateway import MAX_TEXT, PERSON, Gateway, Patience, release
+from channels.rasa_client import RasaClient
+from channels.store import Store
+from tests.channels.fake_rasa import FakeRasa
+
+QUICK = Patience(first=0.02, longest=0.05, park_after=0.3, turn_attempts=3, sweep=0.05)
+_ids = itertools.count(1)
+
+
+class Door:
+    """A channel that writes down what it is given; `verdicts` are used up first."""
+
+    name = "door"
+
+    def __init__(self, **capabilities: Any) -> None:
+        self.capabilities = Capabilities(**{"buttons": True, "typing": True, **capabilities})
+        self.delivered: list[OutboxMessage] = []
+        self.verdicts: list[Delivery | Exception] = []
+        self.tries = 0
+        self.typed: list[bool] = []
+
+    def routes(self, app: Any) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def deliver(self, conversation: Conversation, messages: Sequence[OutboxMessage]) -> Delivery:
+        self.tries += 1
+        verdict = self.verdicts.pop(0) if self.verdicts else Delivery()
+        if isinstance(verdict, Exception):
+            raise verdict
+        if verdict.status == "delivered":
+            self.delivered.extend(messages)
+        return verdict
+
+    async def typing(self, conversation: Conversation, on: bool) -> None:
+        self.typed.append(on)
+
+    @property
+    def texts(self) -> list[str]:
+        return [message.text for message in self.delivered]
+
+
+class House:
+    """A gateway with a fake Rasa and one door."""
+
+    def __init__(self, gateway: Gateway, rasa: FakeRasa, door: Door) -> None:
+        self.gateway, self.rasa, self.door = gateway, rasa, door
+
+    async def hear(self, text: str, *, shopper: str = "anna", key: str | None = None, **more: Any) -> Any:
+        return await self.gateway.receive(
+            Inbound(
+                channel="door",
+                shopper=shopper,
+                dedup_key=key or f"m{next(_ids)}",
+                text=text,
+                at=now_ms(),
+                **more,
+            )
+        )
+
+    async def quiet(self) -> None:
+        """Wait until nothing waits any more."""
+        for _ in range(600):
+            if await self.gateway.store.backlog() == 0:
+                turns, deliveries = await self.gateway.store.due()
+                lanes = self.gateway._turns or self.gateway._deliveries
+                if not turns and not deliveries and not lanes:
+                    return
+            await asyncio.sleep(0.01)
+        raise AssertionError("the gateway did not come to rest")
+
+
+@asynccontextmanager
+async def open_house(
+    url: str, rasa: FakeRasa, door: Door | None = None, patience: Patience = QUICK, **arguments: Any
+) -> AsyncIterator[House]:
+    door = door or Door()
+    server = TestServer(rasa.app())
+    await server.start_server()
+    engine = make_engine(url)
+    await create_tables(engine)
+    async with aiohttp.ClientSession() as session:
+        client = RasaClient(session, str(server.make_url("")), "kefu-loopback", 5)
+        gateway = Gateway(Store(engine), client, [door], patience=patience, **arguments)
+        await gateway.start()
+        try:
+            yield House(gateway, rasa, door)
+        finally:
+            await gateway.stop()
+            await engine.dispose()
+            await server.close()
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path}/kefu.db"
+
+
+@pytest.fixture
+async def house(url: str) -> AsyncIterator[House]:
+    async with open_house(url, FakeRasa()) as house:
+        yield house
+
+
+async def test_a_message_is_answered_once(house: House) -> None:
+    received = await house.hear("你好")
+    await house.quiet()
+
+    assert house.door.texts == ["echo: 你好"]
+    assert [turn["message_id"] for turn in house.rasa.turns] == [received.message_id]
+    assert house.door.typed == [True, False]
+
+
+async def test_the_same_platform_message_runs_one_turn(house: House) -> None:
+    first, second = await asyncio.gather(house.hear("退款", key="k"), house.hear("退款", key="k"))
+    third = await house.hear("退款", key="k")
+    await house.quiet()
+
+    assert first.message_id == second.message_id == third.message_id
+    assert sorted([first.duplicate, second.duplicate]) == [False, True] and third.duplicate
+    assert len(house.rasa.turns) == 1 and len(house.door.texts) == 1
+
+
+async def test_the_same_key_of_another_account_is_another_message(house: House) -> None:
+    await house.hear("a", key="k", account="one")
+    await house.hear("b", key="k", account="two")
+    await house.quiet()
+
+    assert sorted(house.door.texts) == ["echo: a", "echo: b"]
+    assert len({turn["sender"] for turn in house.rasa.turns}) == 2
+
+
+async def test_order_is_kept_within_a_conversation_and_a_slow_one_delays_nobody(house: House) -> None:
+    house.rasa.delay = lambda body: 0.5 if body["message"] == "slow" else 0.01
+    await house.hear("slow", shopper="anna")
+    for n in range(3):
+        await house.hear(f"{n}", shopper="anna")
+        await house.hear(f"{n}", shopper="bo")
+    await asyncio.sleep(0.25)
+    assert house.door.texts == ["echo: 0", "echo: 1", "echo: 2"]  # bo's, while anna's first still runs
+    await house.quiet()
+
+    assert house.door.texts[3:] == ["echo: slow", "echo: 0", "echo: 1", "echo: 2"]
+
+
+async def test_events_are_numbered_without_repeats_in_the_order_of_the_conversation(house: House) -> None:
+    received = await house.hear("a")
+    await house.hear("b")
+    await house.quiet()
+
+    lines = await house.gateway.store.events_after(received.conversation, 0)
+    assert [line.seq for line in lines] == list(range(1, 5))
+    assert [line.body["text"] for line in lines if line.author == "shopper"] == ["a", "b"]
+
+
+async def test_a_shoppers_slash_is_text_and_a_pressed_button_is_a_payload(url: str) -> None:
+    rasa = FakeRasa(lambda body: [{"text": "pick", "buttons": [{"title": "退款", "payload": "/refund"}]}])
+    async with open_house(url, rasa) as house:
+        received = await house.hear("/restart")
+        await house.quiet()
+        button = house.door.delivered[0].buttons[0]
+        pressed = await house.gateway.press(received.conversation, button.token)
+        assert pressed == ("退款", "/refund")
+        assert await house.gateway.press(received.conversation, "x" * 22) is None
+        assert await house.gateway.press("another conversation", button.token) is None
+        await house.hear("退款", payload="/refund")
+        await house.quiet()
+
+    assert [(turn["message"], turn["payload"]) for turn in rasa.turns] == [
+        ("/restart", False),
+        ("/refund", True),
+    ]
+    assert "/refund" not in str([message.body for message in house.door.delivered])
+
+
+@pytest.mark.parametrize(
+    ("typed", "payload"),
+    [("退款", "/refund"), (" 退款 ", "/refund"), ("1", "/refund"), ("２", "/status"), ("2.", "/status"),
+     ("STATUS", "/status"), ("3", None), ("0", None), ("退", None), ("1234", None)],
+)  # fmt: skip
+async def test_a_typed_title_or_number_presses_the_shown_button(
+    url: str, typed: str, payload: str | None
+) -> None:
+    choice = [{"title": "退款", "payload": "/refund"}, {"title": "Status", "payload": "/status"}]
+    rasa = FakeRasa(
+        lambda body: [{"text": "pick", "buttons": choice}] if body["message"] == "hi" else [{"text": "ok"}]
+    )
+    async with open_house(url, rasa) as house:
+        await house.hear("hi")
+        await house.quiet()
+        await house.hear(typed)
+        await house.quiet()
+        await house.hear(typed)  # the choice is off the table now
+        await house.quiet()
+
+    last, later = rasa.turns[1], rasa.turns[2]
+    assert (last["message"], last["payload"]) == ((payload, True) if payload else (typed, False))
+    assert (later["message"], later["payload"]) == (typed, False)
+
+
+async def test_a_long_text_is_answered_kindly_and_a_very_long_one_does_no_harm(house: House) -> None:
+    await house.hear("长" * (MAX_TEXT + 1))
+    await house.hear("long " * 50_000)
+    await house.hear("x" * MAX_TEXT)
+    await house.quiet()
+
+    assert len(house.rasa.turns) == 1
+    assert str(MAX_TEXT) in house.door.texts[0] and "Could you" in house.door.texts[1]
+
+
+async def test_rasa_down_is_said_once_and_the_messages_are_answered_later_in_order(url: str) -> None:
+    rasa = FakeRasa()
+    rasa.status = 503
+    async with open_house(url, rasa, patience=Patience(0.02, 0.05, 60, 3, 0.05)) as house:
+        await house.hear("one")
+        await house.hear("two")
+        await asyncio.sleep(0.3)
+        assert len(house.door.delivered) == 1
+        assert house.door.delivered[0].buttons[0].title == "Talk to a person"
+        rasa.status = 200
+        await house.quiet()
+        assert house.door.texts[1:] == ["echo: one", "echo: two"]
+        rasa.status = 503
+        await house.hear("three")
+        await asyncio.sleep(0.2)
+
+        assert len(house.door.texts) == 4  # another outage, another word
+
+
+async def test_while_rasa_is_down_a_person_can_still_be_asked_for(url: str) -> None:
+    rasa = FakeRasa()
+    rasa.status = 503
+    async with open_house(url, rasa, patience=Patience(0.02, 0.05, 60, 3, 0.05)) as house:
+        received = await house.hear("退款")
+        await asyncio.sleep(0.15)
+        await house.hear("1")
+        await house.quiet()
+
+        assert (await house.gateway.owner(received.conversation)).owner == "pending"
+        assert "人工" in house.door.texts[-1]
+        assert rasa.turns == []
+
+
+async def test_a_message_waits_for_rasa_only_so_long_and_is_then_parked_and_replayable(url: str) -> None:
+    rasa = FakeRasa()
+    rasa.status = 503
+    async with open_house(url, rasa) as house:
+        received = await house.hear("hello")
+        await house.quiet()
+        parked = await house.gateway.store.parked()
+        assert [message.id for message in parked] == [received.message_id]
+        assert "503" in (parked[0].error or "")
+        rasa.status = 200
+        assert await house.gateway.store.replay(received.message_id)
+        assert not await house.gateway.store.replay(received.message_id)
+        await asyncio.sleep(0.1)
+        await house.quiet()
+
+        assert house.door.texts[-1] == "echo: hello"
+
+
+async def test_a_poisonous_message_is_parked_and_the_next_is_answered(url: str) -> None:
+    rasa = FakeRasa(lambda body: [{"text": str(1 // int(body["message"] != "poison"))}])
+    async with open_house(url, rasa) as house:
+        bad = await house.hear("poison")
+        await house.hear("good")
+        await house.quiet()
+
+        assert [message.id for message in await house.gateway.store.parked()] == [bad.message_id]
+        assert rasa.calls == 3 + 1
+        assert house.door.texts[-1] == "1" and len(house.door.texts) == 2
+
+
+@pytest.mark.parametrize(
+    "reply", [{"text": 5}, {"custom": {"kefu": {"nonsense": 1}}}, {"text": "a", "buttons": [{}]}]
+)
+async def test_a_reply_that_does_not_fit_is_not_half_shown(url: str, reply: dict[str, Any]) -> None:
+    async with open_house(url, FakeRasa(lambda body: [reply])) as house:
+        await house.hear("hello")
+        await house.quiet()
+
+        assert len(await house.gateway.store.parked()) == 1
+        assert "could not process" in house.door.texts[0]
+
+
+async def test_silence_of_the_bot_is_never_passed_on(url: str) -> None:
+    async with open_house(url, FakeRasa(lambda body: [])) as house:
+        await house.hear("hello")
+        await house.quiet()
+
+        assert house.door.delivered[0].author == "system" and house.door.delivered[0].buttons
+
+
+async def test_a_bot_that_hands_over_is_silent_until_it_gets_the_conversation_back(url: str) -> None:
+    handoff = {
+        "text": "转人工",
+        "custom": {"kefu": {"handoff": {"reason": "asked", "packet": {"goal": "退款"}}}},
+    }
+    rasa = FakeRasa(lambda body: [handoff if body["message"] == "人工" else {"text": "ok"}])
+    async with open_house(url, rasa) as house:
+        seen: list[Any] = []
+
+        async def hook(conversation: Conversation, wish: Any, owner: Any) -> None:
+            seen.append((wish.reason, owner.owner, owner.token))
+
+        house.gateway.on_handoff.append(hook)
+        received = await house.hear("人工")
+        await house.quiet()
+        await house.hear("在吗")
+        await house.quiet()
+        assert seen == [("asked", "pending", 1)]
+        assert house.door.texts == ["转人工"] and len(rasa.turns) == 1
+        back = await release(house.gateway.store, received.conversation)
+        assert (back.owner, back.token) == ("bot", 2)
+        await house.hear("谢谢")
+        await house.quiet()
+        kinds = [line.kind for line in await house.gateway.store.events_after(received.conversation, 0)]
+        desk = [
+            line.kind for line in await house.gateway.store.events_after(received.conversation, 0, desk=True)
+        ]
+
+        assert house.door.texts == ["转人工", "ok"]
+        assert kinds.count("owner") == 2 and "handoff" not in kinds and "handoff" in desk
+
+
+async def test_a_reply_that_comes_after_a_takeover_becomes_a_suggestion(url: str) -> None:
+    rasa = FakeRasa()
+    rasa.delay = lambda body: 0.3
+    async with open_house(url, rasa) as house:
+        received = await house.hear("退款")
+        await asyncio.sleep(0.1)
+        owner = await house.gateway.owner(received.conversation)
+        taken = await house.gateway.hand_over(
+            received.conversation, owner, "person", agent="李", reason="taken"
+        )
+        await house.gateway.say_as_person(
+            received.conversation, taken.token, Reply(text="我来处理"), agent="李", key="d1"
+        )
+        await house.quiet()
+        desk = await house.gateway.store.events_after(received.conversation, 0, desk=True)
+
+        assert house.door.texts == ["我来处理"]
+        assert [line.body["text"] for line in desk if line.kind == "suggestion"] == ["echo: 退款"]
+
+
+async def test_of_two_persons_one_wins_and_a_stale_one_cannot_speak(house: House) -> None:
+    received = await house.hear("hi")
+    await house.quiet()
+    owner = await house.gateway.owner(received.conversation)
+    results = await asyncio.gather(
+        *(house.gateway.hand_over(received.conversation, owner, "person", agent=name) for name in "ab"),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(result).__name__ for result in results) == ["Ownership", "OwnershipLost"]
+    with pytest.raises(OwnershipLost):
+        await house.gateway.say_as_person(
+            received.conversation, owner.token, Reply(text="x"), agent="a", key="1"
+        )
+
+
+async def test_a_persons_message_with_the_same_key_goes_out_once(house: House) -> None:
+    received = await house.hear("hi")
+    await house.quiet()
+    owner = await house.gateway.hand_over(
+        received.conversation, await house.gateway.owner(received.conversation), "person", agent="a"
+    )
+    for _ in range(2):
+        await house.gateway.say_as_person(
+            received.conversation, owner.token, Reply(text="x"), agent="a", key="k"
+        )
+    await house.quiet()
+
+    assert house.door.texts == ["echo: hi", "x"]
+
+
+async def test_a_closed_conversation_begins_anew_with_the_bot(house: House) -> None:
+    received = await house.hear("hi")
+    await house.quiet()
+    owner = await house.gateway.owner(received.conversation)
+    await house.gateway.hand_over(received.conversation, owner, "closed", reason="done")
+    await house.hear("hello again")
+    await house.quiet()
+
+    assert house.door.texts[-1] == "echo: hello again"
+    assert (await house.gateway.owner(received.conversation)).owner == "bot"
+
+
+async def test_a_claim_without_a_receipt_is_withheld_and_a_person_gets_the_conversation(url: str) -> None:
+    def check(reply: Reply) -> None:
+        if "已退款" in reply.text and not reply.receipts:
+            raise KefuError("claims a refund without a receipt")
+
+    rasa = FakeRasa(lambda body: [{"text": "好的"}, {"text": "已退款"}])
+    async with open_house(url, rasa, check_claims=check) as house:
+        received = await house.hear("退款")
+        await house.quiet()
+        desk = await house.gateway.store.events_after(received.conversation, 0, desk=True)
+
+        assert "已退款" not in house.door.texts and house.door.texts[0] == "好的"
+        assert (await house.gateway.owner(received.conversation)).reason == "claim_without_receipt"
+        assert [line.body["text"] for line in desk if line.kind == "suggestion"] == ["已退款"]
+
+
+async def test_delivery_is_tried_again_in_order_and_given_up_in_the_end(url: str) -> None:
+    door = Door(attempts=3)
+    door.verdicts = [Delivery("retry", after=0.02), RuntimeError("boom")]
+    async with open_house(url, FakeRasa(lambda body: [{"text": "1"}, {"text": "2"}]), door) as house:
+        await house.hear("hi")
+        await house.quiet()
+        await asyncio.sleep(0.2)
+        await house.quiet()
+        assert door.texts == ["1", "2"]
+        door.verdicts = [Delivery("retry", after=0.01)] * 3 + [
+            Delivery("failed", reason="blocked", unreachable=True)
+        ]
+        received = await house.hear("again")
+        await asyncio.sleep(0.3)
+        await house.quiet()
+        desk = await house.gateway.store.events_after(received.conversation, 0, desk=True)
+
+        assert door.texts == ["1", "2"]
+        assert [line.body["status"] for line in desk if line.kind == "delivery"] == ["failed", "failed"]
+        assert not (await house.gateway.store.conversation(received.conversation)).reachable
+
+
+async def test_what_the_platform_holds_back_goes_out_when_the_shopper_writes_again(url: str) -> None:
+    door = Door()
+    door.verdicts = [Delivery("held", reason="45047")]
+    async with open_house(url, FakeRasa(), door) as house:
+        await house.hear("one")
+        await house.quiet()
+        assert door.texts == []
+        await house.hear("two")
+        await house.quiet()
+
+        assert door.texts == ["echo: one", "echo: two"]
+
+
+async def test_a_batch_holds_messages_of_one_turn_only(url: str) -> None:
+    batches: list[int] = []
+
+    class Merging(Door):
+        async def deliver(self, conversation: Conversation, messages: Sequence[OutboxMessage]) -> Delivery:
+            batches.append(len(messages))
+            return await super().deliver(conversation, messages)
+
+    rasa = FakeRasa(lambda body: [{"text": str(n)} for n in range(3)])
+    async with open_house(url, rasa, Merging(batch=5)) as house:
+        await house.hear("a")
+        await house.quiet()
+        await house.hear("b")
+        await house.quiet()
+
+    assert batches == [3, 3]
+
+
+async def test_a_passive_reply_is_taken_once_and_a_late_one_is_delivered(url: str) -> None:
+    rasa = FakeRasa()
+    async with open_house(url, rasa) as house:
+
+        async def hear(text: str, seconds: float) -> Any:
+            inbound = Inbound(channel="door", shopper="a", dedup_key=text, text=text, at=now_ms())
+            return await house.gateway.receive(inbound, passive_for=seconds)
+
+        quick = await hear("quick", 2.0)
+        assert await house.gateway.wait_for_turn(quick.message_id, 2.0)
+        taken = await house.gateway.take_passively(quick.message_id)
+        await house.gateway.passively_delivered(taken)
+        assert [message.text for message in taken] == ["echo: quick"] and house.door.texts == []
+        rasa.delay = lambda body: 0.3
+        late = await hear("late", 0.1)
+        assert not await house.gateway.wait_for_turn(late.message_id, 0.1)
+        await house.quiet()
+
+        assert house.door.texts == ["echo: late"]
+
+
+async def test_another_gateway_takes_up_what_a_dead_one_left(url: str) -> None:
+    rasa = FakeRasa()
+    rasa.delay = lambda body: 0.2
+    async with open_house(url, rasa) as house:
+        await house.hear("one")
+        await house.hear("two")
+        await asyncio.sleep(0.1)
+    async with open_house(url, rasa) as house:
+        await house.quiet()
+
+        assert house.door.texts == ["echo: one", "echo: two"]
+        assert len(rasa.turns) == 2
+
+
+async def test_the_audit_says_why(url: str) -> None:
+    explain = {
+        "intent": "refund",
+        "score": 0.93,
+        "reasons": ["policy:seven_days"],
+        "versions": {"model": "1"},
+    }
+    rasa = FakeRasa(
+        lambda body: [{"text": "ok", "custom": {"kefu": {"explain": explain, "receipts": ["r1"]}}}]
+    )
+    async with open_house(url, rasa) as house:
+        received = await house.hear("退款")
+        await house.quiet()
+        from channels.store import audit
+
+        async with house.gateway.store.read() as connection:
+            row = (await connection.execute(audit.select())).one()
+
+    assert (row.inbound, row.outcome, row.intent, row.score) == (received.message_id, "sent", "refund", 0.93)
+    assert (row.reasons, row.versions, row.receipts) == (["policy:seven_days"], {"model": "1"}, ["r1"])
+    assert PERSON not in str(house.door.delivered[0].body)

@@ -1,0 +1,86 @@
+"""`/metrics`: true figures, for this machine or the operator's token, without a word of a shopper."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from bot.settings import PROJECT_ROOT, Settings
+from channels.media import make_media_store
+from channels.telemetry import Telemetry, install
+from tests.channels.fake_rasa import FakeRasa
+from tests.channels.test_gateway import House, open_house
+
+
+def script(body: dict[str, Any]) -> list[dict[str, Any]]:
+    handoff = {"handoff": {"reason": "asked"}} if "person" in body["message"] else {}
+    return [{"text": "ok", "custom": {"kefu": {"explain": {"intent": "refund_request"}, **handoff}}}]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(f"sqlite+aiosqlite:///{tmp_path}/kefu.db", FakeRasa(script)) as house:
+        yield house
+
+
+async def test_the_figures_are_those_of_the_database_and_name_no_shopper(
+    house: House, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, telemetry={"token": "let me in"})  # type: ignore[arg-type]
+    app = web.Application()
+    install(app, house.gateway, settings, make_media_store(settings.media, tmp_path))
+    async with TestClient(TestServer(app)) as client:
+        await house.hear("电话13812345678")
+        await house.hear("a person please", shopper="ben")
+        await house.quiet()
+        text = await (await client.get("/metrics")).text()
+        forwarded = await client.get("/metrics", headers={"X-Forwarded-For": "8.8.8.8"})
+        wrong = await client.get("/metrics", headers={"Authorization": "Bearer guess"})
+        shown = await client.get(
+            "/metrics", headers={"X-Forwarded-For": "8.8.8.8", "Authorization": "Bearer let me in"}
+        )
+
+    assert [forwarded.status, wrong.status, shown.status] == [403, 403, 200]
+    assert 'kefu_handoffs{reason="asked"} 1.0' in text and "kefu_handoff_waiting 1.0" in text
+    assert 'kefu_replies{outcome="sent"} 2.0' in text
+    assert 'kefu_turn_seconds_count{result="answered"} 2.0' in text
+    assert 'kefu_outbox_messages{channel="door",state="delivered"} 2.0' in text
+    assert "138" not in text and "ben" not in text
+
+
+async def test_a_turn_is_a_span_with_ids_and_codes_only(house: House) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    Telemetry(house.gateway, tracer=provider.get_tracer("kefu"))
+    received = await house.hear("电话13812345678")
+    house.rasa.status = 500
+    await house.quiet()
+    (span, *_) = exporter.get_finished_spans()
+
+    assert span.attributes is not None
+    assert span.attributes["kefu.conversation"] == received.conversation
+    assert "138" not in span.to_json()
+
+
+def test_every_figure_on_the_grafana_board_is_one_the_gateway_gives() -> None:
+    board = json.loads((PROJECT_ROOT / "deploy" / "grafana" / "kefu.json").read_text())
+    source = (PROJECT_ROOT / "channels" / "telemetry.py").read_text()
+    named = {
+        name
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"kefu_[a-z_]+", target["expr"])
+    }
+
+    assert named and all(re.sub(r"_(?:bucket|count|sum)$", "", name) in source for name in named)

@@ -1,0 +1,447 @@
+"""The WeCom customer-service door against a faithful fake: the conformance list of docs/wecom.md."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bot.database import create_tables, make_engine
+from bot.settings import MediaSettings, WecomSettings
+from channels.gateway import Gateway, Patience
+from channels.media import make_media_store
+from channels.rasa_client import RasaClient
+from channels.store import Store
+from channels.wecom import WecomChannel, cursors
+from tests.channels.fake_rasa import FakeRasa
+from tests.channels.wechat.fake_wechat import KEY, TOKEN, seal, sealed_query, sign, wrap
+
+CORP, KFID = "ww0123456789abcdef", "wkA"
+QUICK = Patience(first=0.02, longest=0.05, park_after=0.3, turn_attempts=2, sweep=0.05)
+_ids = itertools.count(1)
+
+
+@dataclass
+class FakeWecom:
+    """Messages wait in a log per account; what the shopper reads is in `shown`, named once by msgid."""
+
+    log: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    page: int = 1000
+    shown: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    on_event: list[dict[str, Any]] = field(default_factory=list)
+    states: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    trans: list[dict[str, Any]] = field(default_factory=list)
+    refuse_trans: bool = False
+    pulls: list[dict[str, Any]] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+    named: set[str] = field(default_factory=set)
+    fail_sync: int = 0
+    lose_answers: int = 0
+    tokens: int = 0
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/cgi-bin/gettoken", self.gettoken)
+        app.router.add_post("/cgi-bin/kf/sync_msg", self.sync)
+        app.router.add_post("/cgi-bin/kf/send_msg", self.send)
+        app.router.add_post("/cgi-bin/kf/send_msg_on_event", self.send_on_event)
+        app.router.add_post("/cgi-bin/kf/service_state/get", self.state)
+        app.router.add_post("/cgi-bin/kf/service_state/trans", self.change_state)
+        return app
+
+    async def gettoken(self, request: web.Request) -> web.Response:
+        self.tokens += 1
+        return web.json_response({"errcode": 0, "access_token": "t1", "expires_in": 7200})
+
+    async def sync(self, request: web.Request) -> web.Response:
+        assert request.query["access_token"] == "t1"
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        body = await request.json()
+        self.pulls.append(body)
+        await asyncio.sleep(0.02)
+        self.running -= 1
+        if self.fail_sync:
+            self.fail_sync -= 1
+            return web.json_response({"errcode": -1, "errmsg": "busy"})
+        log = self.log[body["open_kfid"]]
+        start = int(body.get("cursor") or 0)
+        found = log[start : start + self.page]
+        return web.json_response(
+            {"errcode": 0, "next_cursor": str(start + len(found)), "has_more": int(start + len(found) < len(log)),
+             "msg_list": found}
+        )  # fmt: skip
+
+    async def send(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        shopper = body["touser"]
+        assert len(body["msgid"]) <= 32 and body["msgid"].isalnum()
+        assert len(body["text"]["content"].encode()) <= 2048
+        if self.states[shopper] not in (0, 1):
+            return web.json_response({"errcode": 95018, "errmsg": "session state forbids"})
+        if body["msgid"] not in self.named:
+            self.named.add(body["msgid"])
+            self.shown[shopper].append(body["text"]["content"])
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise web.HTTPBadGateway()
+        return web.json_response({"errcode": 0, "msgid": body["msgid"]})
+
+    async def send_on_event(self, request: web.Request) -> web.Response:
+        self.on_event.append(await request.json())
+        return web.json_response({"errcode": 0})
+
+    async def state(self, request: web.Request) -> web.Response:
+        shopper = (await request.json())["external_userid"]
+        return web.json_response({"errcode": 0, "service_state": self.states[shopper]})
+
+    async def change_state(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.trans.append(body)
+        if self.refuse_trans:
+            return web.json_response({"errcode": 95014, "errmsg": "nobody on duty"})
+        allowed = {0: {1, 2, 3}, 1: {2, 3}, 2: {3}, 3: {3, 4}, 4: set()}
+        now = self.states[body["external_userid"]]
+        if body["service_state"] not in allowed[now]:
+            return web.json_response({"errcode": 95016, "errmsg": "not allowed"})
+        self.states[body["external_userid"]] = body["service_state"]
+        return web.json_response({"errcode": 0, "msg_code": "CODE"})
+
+    def write(self, text: str, shopper: str = "wmAnna", *, at: float | None = None, kfid: str = KFID) -> str:
+        msgid = f"m{next(_ids)}"
+        self.log[kfid].append(
+            {"msgid": msgid, "open_kfid": kfid, "external_userid": shopper, "origin": 3, "msgtype": "text",
+             "send_time": int(at or time.time()), "text": {"content": text}}
+        )  # fmt: skip
+        return msgid
+
+    def event(self, kind: str, shopper: str = "wmAnna", **fields: Any) -> None:
+        self.log[KFID].append(
+            {"msgid": f"e{next(_ids)}", "origin": 4, "msgtype": "event", "send_time": int(time.time()),
+             "event": {"event_type": kind, "open_kfid": KFID, "external_userid": shopper, **fields}}
+        )  # fmt: skip
+
+
+@dataclass
+class House:
+    gateway: Gateway
+    rasa: FakeRasa
+    wecom: FakeWecom
+    session: aiohttp.ClientSession
+    url: str
+
+    async def ring(self, *, kfid: str = KFID, token: str = "ring") -> tuple[int, str]:
+        xml = (
+            f"<xml><ToUserName>{CORP}</ToUserName><CreateTime>1</CreateTime><MsgType>event</MsgType>"
+            f"<Event>kf_msg_or_event</Event><Token>{token}</Token><OpenKfId>{kfid}</OpenKfId></xml>"
+        )
+        encrypted = seal(xml, appid=CORP)
+        async with self.session.post(
+            self.url, params=sealed_query(encrypted), data=wrap(encrypted)
+        ) as response:
+            return response.status, await response.text()
+
+    async def until(self, condition: Any) -> None:
+        for _ in range(2000):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it did not happen")
+
+    async def known(self, shopper: str = "wmAnna") -> Any:
+        return await self.gateway.store.find_conversation("wecom", f"corp:{KFID}", shopper)
+
+
+@asynccontextmanager
+async def open_house(
+    tmp_path: Path, *, rasa: FakeRasa | None = None, wecom: FakeWecom | None = None, **settings: Any
+) -> AsyncIterator[House]:
+    rasa, wecom = rasa or FakeRasa(), wecom or FakeWecom()
+    rasa_server, platform = TestServer(rasa.app()), TestServer(wecom.app())
+    await rasa_server.start_server()
+    await platform.start_server()
+    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/kefu.db")
+    await create_tables(engine)
+    enterprise = WecomSettings(
+        **{"corpid": CORP, "secret": "s", "token": TOKEN, "aes_key": KEY, "timeout": 2,
+           "base_url": str(platform.make_url("")), **settings}
+    )  # fmt: skip
+    async with aiohttp.ClientSession() as session:
+        client = RasaClient(session, str(rasa_server.make_url("")), "kefu-loopback", 5)
+        gateway = Gateway(Store(engine), client, patience=QUICK)
+        channel = WecomChannel(gateway, {"corp": enterprise}, make_media_store(MediaSettings(), tmp_path))
+        gateway.add(channel)
+        app = web.Application()
+        channel.routes(app)
+        door = TestServer(app)
+        await door.start_server()
+        await gateway.start()
+        try:
+            yield House(gateway, rasa, wecom, session, str(door.make_url("/wecom/corp")))
+        finally:
+            await gateway.stop()
+            await engine.dispose()
+            for server in (door, rasa_server, platform):
+                await server.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as house:
+        yield house
+
+
+async def test_the_encrypted_echo_is_answered_in_the_open(house: House) -> None:
+    stamp, nonce, echo = "1790000000", os.urandom(4).hex(), seal("5927782489442352469", appid=CORP)
+    query = {
+        "timestamp": stamp,
+        "nonce": nonce,
+        "echostr": echo,
+        "msg_signature": sign(TOKEN, stamp, nonce, echo),
+    }
+    async with house.session.get(house.url, params=query) as response:
+        assert (200, "5927782489442352469") == (response.status, await response.text())
+    async with house.session.get(house.url, params={**query, "msg_signature": "0" * 40}) as response:
+        assert 403 == response.status
+
+
+async def test_a_ring_is_answered_at_once_and_every_message_is_processed(house: House) -> None:
+    for n in range(3):
+        house.wecom.write(f"第{n}条")
+    assert (200, "") == await house.ring()
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) == 3)
+
+    assert ["echo: 第0条", "echo: 第1条", "echo: 第2条"] == house.wecom.shown["wmAnna"]
+
+
+async def test_a_forged_ring_pulls_nothing(house: House) -> None:
+    encrypted = seal("<xml><Event>kf_msg_or_event</Event></xml>", appid="wwother0000000000")
+    async with house.session.post(
+        house.url, params=sealed_query(encrypted), data=wrap(encrypted)
+    ) as response:
+        assert 403 == response.status
+    assert [] == house.wecom.pulls
+
+
+async def test_short_pages_are_followed_to_the_end(house: House) -> None:
+    house.wecom.page = 1
+    for n in range(4):
+        house.wecom.write(str(n))
+    await house.ring()
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) == 4)
+
+
+async def test_history_is_skipped_on_the_first_pull_only(house: House) -> None:
+    house.wecom.write("三天前", at=time.time() - 3 * 86400)
+    house.wecom.write("现在")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+    house.wecom.write("停机时写的", at=time.time() - 3600)
+    await house.ring()
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) == 2)
+
+    assert ["现在", "停机时写的"] == [turn["message"] for turn in house.rasa.turns]
+
+
+async def test_a_restart_goes_on_at_the_cursor_without_a_ring(tmp_path: Path) -> None:
+    wecom, rasa = FakeWecom(), FakeRasa()
+    async with open_house(tmp_path, wecom=wecom, rasa=rasa) as house:
+        wecom.write("一")
+        await house.ring()
+        await house.until(lambda: len(wecom.shown["wmAnna"]) == 1)
+    wecom.write("二", at=time.time() - 3600)
+    async with open_house(tmp_path, wecom=wecom, rasa=rasa) as house:
+        await house.until(lambda: len(wecom.shown["wmAnna"]) == 2)
+
+    assert ["一", "二"] == [turn["message"] for turn in rasa.turns]
+
+
+async def test_a_cursor_is_kept_per_account(house: House) -> None:
+    house.wecom.write("a")
+    house.wecom.write("b", kfid="wkB")
+    await house.ring()
+    await house.ring(kfid="wkB")
+    await house.until(lambda: len(house.rasa.turns) == 2)
+    await asyncio.sleep(0.1)
+    async with house.gateway.store.read() as connection:
+        kept = {row.account: row.cursor for row in await connection.execute(cursors.select())}
+
+    assert {"corp:wkA": "1", "corp:wkB": "1"} == kept
+
+
+async def test_rings_in_parallel_pull_one_after_the_other_and_answer_once(house: House) -> None:
+    house.wecom.write("一")
+    await asyncio.gather(*(house.ring() for _ in range(8)))
+    house.wecom.write("二")
+    await house.ring()
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) == 2)
+
+    assert 1 == house.wecom.most_running and 2 == len(house.rasa.turns)
+
+
+async def test_a_pull_that_fails_is_tried_again(house: House) -> None:
+    house.wecom.fail_sync = 1
+    house.wecom.write("一")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+
+
+async def test_a_broken_message_does_not_stop_the_others(house: House) -> None:
+    house.wecom.log[KFID].append(
+        {"msgid": "x", "origin": 3, "msgtype": "text", "send_time": int(time.time())}
+    )
+    house.wecom.write("好的")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+
+
+async def test_an_answer_whose_confirmation_was_lost_is_shown_once(house: House) -> None:
+    house.wecom.lose_answers = 2
+    house.wecom.write("一")
+    await house.ring()
+    await house.until(lambda: house.wecom.lose_answers == 0)
+    await asyncio.sleep(0.5)
+
+    assert ["echo: 一"] == house.wecom.shown["wmAnna"]
+
+
+async def test_hand_off_puts_the_shopper_into_the_pool_and_the_bot_falls_silent(tmp_path: Path) -> None:
+    rasa = FakeRasa(lambda body: [{"text": "马上转", "custom": {"kefu": {"handoff": {"reason": "asked"}}}}])
+    async with open_house(tmp_path, rasa=rasa, desk="wecom") as house:
+        house.wecom.write("转人工")
+        await house.ring()
+        await house.until(lambda: house.wecom.trans)
+        house.wecom.event("session_status_change", change_type=1, new_servicer_userid="lin")
+        house.wecom.states["wmAnna"] = 3
+        house.wecom.write("在吗")
+        await house.ring()
+        await house.until(lambda: len(house.wecom.pulls) >= 2)
+        await asyncio.sleep(0.2)
+        known = await house.known()
+        owner = await house.gateway.owner(known.id)
+
+        assert 2 == house.wecom.trans[0]["service_state"]
+        assert ("person", "lin") == (owner.owner, owner.agent)
+        assert 1 == len(rasa.turns)
+
+
+async def test_a_named_servicer_gets_the_conversation(tmp_path: Path) -> None:
+    rasa = FakeRasa(lambda body: [{"text": "马上转", "custom": {"kefu": {"handoff": {"reason": "asked"}}}}])
+    async with open_house(tmp_path, rasa=rasa, desk="wecom", servicer="lin") as house:
+        house.wecom.write("转人工")
+        await house.ring()
+        await house.until(lambda: house.wecom.trans)
+
+        assert (3, "lin") == (house.wecom.trans[0]["service_state"], house.wecom.trans[0]["servicer_userid"])
+
+
+async def test_a_refused_transfer_stays_at_kefus_desk(tmp_path: Path) -> None:
+    rasa = FakeRasa(lambda body: [{"text": "马上转", "custom": {"kefu": {"handoff": {"reason": "asked"}}}}])
+    async with open_house(tmp_path, rasa=rasa, desk="wecom") as house:
+        house.wecom.refuse_trans = True
+        house.wecom.write("转人工")
+        await house.ring()
+        await house.until(lambda: house.wecom.trans)
+        await asyncio.sleep(0.1)
+        known = await house.known()
+
+        assert "pending" == (await house.gateway.owner(known.id)).owner
+        events = await house.gateway.store.events_after(known.id, 0, desk=True)
+        assert any(event.kind == "note" for event in events)
+
+
+async def test_what_servicers_write_is_in_the_transcript_once_and_no_turn(house: House) -> None:
+    house.wecom.write("hi")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+    house.wecom.log[KFID].append(
+        {"msgid": "s1", "external_userid": "wmAnna", "origin": 5, "msgtype": "text", "servicer_userid": "lin",
+         "send_time": int(time.time()), "text": {"content": "我来处理"}}
+    )  # fmt: skip
+    await house.ring()
+    await house.ring()
+    await asyncio.sleep(0.3)
+    known = await house.known()
+    events = await house.gateway.store.events_after(known.id, 0)
+
+    assert ["我来处理"] == [event.body["text"] for event in events if event.author == "person"]
+    assert 1 == len(house.rasa.turns)
+
+
+async def test_a_message_refused_by_the_session_state_waits_and_kefu_follows(house: House) -> None:
+    house.wecom.states["wmAnna"] = 3
+    house.wecom.write("hi")
+    await house.ring()
+    await house.until(lambda: len(house.rasa.turns) == 1)
+    await asyncio.sleep(0.4)
+    known = await house.known()
+
+    assert [] == house.wecom.shown["wmAnna"]
+    assert "person" == (await house.gateway.owner(known.id)).owner
+
+
+async def test_welcome_once_and_a_farewell_with_the_codes_of_the_events(house: House) -> None:
+    house.wecom.event("enter_session", welcome_code="W1", scene_param="order_20260001")
+    await house.ring()
+    await house.until(lambda: house.wecom.on_event)
+    await house.ring()
+    house.wecom.write("到哪了")
+    house.wecom.write("到哪了呢")
+    await house.ring()
+    await house.until(lambda: len(house.rasa.turns) == 2)
+    assert "W1" == house.wecom.on_event[0]["code"] and 1 == len(house.wecom.on_event)
+    assert ["到哪了 20260001", "到哪了呢"] == [turn["message"] for turn in house.rasa.turns]
+
+    known = await house.known()
+    await house.gateway.hand_over(known.id, await house.gateway.owner(known.id), "person", agent="lin")
+    house.wecom.event("session_status_change", change_type=3, msg_code="END")
+    await house.ring()
+    await house.until(lambda: len(house.wecom.on_event) == 2)
+    await asyncio.sleep(0.1)
+    assert "END" == house.wecom.on_event[1]["code"] and "1–5" in house.wecom.on_event[1]["text"]["content"]
+    assert "bot" == (await house.gateway.owner(known.id)).owner
+
+
+async def test_a_failure_event_marks_the_message(house: House) -> None:
+    house.wecom.write("hi")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+    house.wecom.event("msg_send_fail", fail_msgid=next(iter(house.wecom.named)), fail_type=4)
+    await house.ring()
+
+    from channels.store import outbox
+
+    for _ in range(100):
+        async with house.gateway.store.read() as connection:
+            states = [row.state for row in await connection.execute(outbox.select())]
+        if states == ["failed"]:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(states)
+
+
+async def test_a_recalled_message_is_marked_for_every_reader(house: House) -> None:
+    msgid = house.wecom.write("说错了")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+    house.wecom.event("user_recall_msg", recall_msgid=msgid)
+    await house.ring()
+    await asyncio.sleep(0.3)
+    known = await house.known()
+    events = await house.gateway.store.events_after(known.id, 0)
+
+    assert [msgid] == [event.body["of"] for event in events if event.kind == "recall"]

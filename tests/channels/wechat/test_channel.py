@@ -1,0 +1,568 @@
+"""The WeChat door against a faithful fake of the platform: the conformance list of docs/wechat.md."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from PIL import Image
+
+from bot.database import create_tables, make_engine
+from bot.exceptions import SettingsError
+from bot.settings import MediaSettings, WechatSettings
+from channels.channel import OutboxMessage
+from channels.gateway import Gateway, Patience
+from channels.media import make_media_store
+from channels.rasa_client import RasaClient
+from channels.store import Store
+from channels.wechat import allowance
+from channels.wechat.api import ApiError, OfficialAccountApi
+from channels.wechat.channel import WechatChannel, _pieces
+from tests.channels.fake_rasa import FakeRasa
+from tests.channels.wechat.fake_wechat import (
+    APPID,
+    KEY,
+    OLD_KEY,
+    SECRET,
+    TOKEN,
+    FakeWechat,
+    letter,
+    seal,
+    sealed_query,
+    sign,
+    wrap,
+)
+
+QUICK = Patience(first=0.02, longest=0.05, park_after=0.3, turn_attempts=2, sweep=0.05)
+PASSIVE, SLOW = 1.6, 2.6  # seconds: what the door waits, and a turn that takes longer than that
+_ids = itertools.count(1)
+
+
+@dataclass
+class House:
+    gateway: Gateway
+    channel: WechatChannel
+    rasa: FakeRasa
+    wechat: FakeWechat
+    session: aiohttp.ClientSession
+    url: str
+
+    async def push(self, xml: str, **more: Any) -> tuple[int, str]:
+        return await self.wechat.push(self.session, xml, **more)
+
+    async def say(self, text: str, openid: str = "oAnna", **fields: str) -> tuple[int, str]:
+        return await self.push(letter(openid, Content=text, msg_id=str(next(_ids)), **fields))
+
+    async def until(self, condition: Any) -> None:
+        for _ in range(2000):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it did not happen")
+
+    async def quiet(self) -> None:
+        for _ in range(2000):
+            turns, deliveries = await self.gateway.store.due()
+            busy = self.gateway._turns or self.gateway._deliveries or await self.gateway.store.backlog()
+            if not turns and not deliveries and not busy:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("the gateway did not come to rest")
+
+
+@asynccontextmanager
+async def open_house(
+    tmp_path: Path,
+    *,
+    passive: float = PASSIVE,
+    rasa: FakeRasa | None = None,
+    patience: Patience = QUICK,
+    **settings: Any,
+) -> AsyncIterator[House]:
+    rasa, wechat = rasa or FakeRasa(), FakeWechat()
+    rasa_server, platform = TestServer(rasa.app()), TestServer(wechat.app())
+    await rasa_server.start_server()
+    await platform.start_server()
+    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/kefu.db")
+    await create_tables(engine)
+    account = WechatSettings(
+        **{
+            "appid": APPID, "token": TOKEN, "secret": SECRET, "aes_key": KEY, "timeout": 0.5,
+            "base_url": str(platform.make_url("")).rstrip("/"), **settings,
+        }
+    )  # fmt: skip
+    async with aiohttp.ClientSession() as session:
+        client = RasaClient(session, str(rasa_server.make_url("")), "kefu-loopback", 5)
+        gateway = Gateway(Store(engine), client, patience=patience)
+        media = make_media_store(MediaSettings(), tmp_path)
+        channel = WechatChannel(gateway, {"shop": account}, engine, media, passive=passive)
+        gateway.add(channel)
+        app = web.Application()
+        channel.routes(app)
+        door = TestServer(app)
+        await door.start_server()
+        await gateway.start()
+        wechat.base_url = str(door.make_url("/wechat/shop"))
+        try:
+            yield House(gateway, channel, rasa, wechat, session, wechat.base_url)
+        finally:
+            await gateway.stop()
+            await engine.dispose()
+            for server in (door, rasa_server, platform):
+                await server.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as house:
+        yield house
+
+
+async def test_the_address_check_echoes_exactly(house: House) -> None:
+    query = {"timestamp": "1714036504", "nonce": "1514711492", "echostr": "4375120948345356249"}
+    query["signature"] = sign(TOKEN, query["timestamp"], query["nonce"])
+    async with house.session.get(house.url, params=query) as response:
+        assert (200, "4375120948345356249") == (response.status, await response.text())
+    async with house.session.get(house.url, params={**query, "signature": "0" * 40}) as response:
+        assert (403, "") == (response.status, await response.text())
+    async with house.session.get(house.url, params={"nonce": "1"}) as response:
+        assert 400 == response.status
+    async with house.session.get(house.url.replace("shop", "other"), params=query) as response:
+        assert 404 == response.status
+
+
+async def test_a_quick_answer_is_passive_and_costs_nothing(house: House) -> None:
+    await house.say("你好")
+    await house.quiet()
+
+    assert house.wechat.shown["oAnna"] == ["echo: 你好"]
+    assert house.wechat.calls["send"] == 0
+
+
+async def test_a_slow_answer_goes_out_once_through_the_api(house: House) -> None:
+    house.rasa.delay = lambda body: SLOW
+    status, body = await house.say("退款")
+    await house.until(lambda: house.wechat.shown["oAnna"])
+    await house.quiet()
+
+    assert (200, "success") == (status, body)
+    assert house.wechat.shown["oAnna"] == ["echo: 退款"]
+    assert 1 == len(house.rasa.turns)
+
+
+async def test_a_push_that_comes_again_runs_no_second_turn_and_shows_no_second_answer(house: House) -> None:
+    xml = letter("oAnna", Content="退款", msg_id="77")
+    await house.push(xml)
+    again = await house.push(xml)
+    await house.quiet()
+
+    assert (200, "success") == again
+    assert house.wechat.shown["oAnna"] == ["echo: 退款"] and 1 == len(house.rasa.turns)
+
+
+async def test_a_push_that_comes_again_while_it_runs_attaches_to_the_turn(house: House) -> None:
+    house.rasa.delay = lambda body: 0.2
+    xml = letter("oAnna", Content="退款", msg_id="78")
+    answers = await asyncio.gather(*(house.push(xml) for _ in range(3)))
+    await house.quiet()
+
+    assert [200] * 3 == [status for status, _ in answers]
+    assert house.wechat.shown["oAnna"] == ["echo: 退款"] and 1 == len(house.rasa.turns)
+
+
+async def test_two_events_in_one_second_both_count_and_the_same_one_counts_once(house: House) -> None:
+    stamp = {"CreateTime": "1790000000", "msg_id": None}
+    for key in ("A", "B", "A"):
+        await house.push(letter("oAnna", "event", Event="CLICK", EventKey=key, **stamp))
+    await house.quiet()
+
+    assert ["A", "B"] == [turn["message"] for turn in house.rasa.turns]
+
+
+@pytest.mark.parametrize("status", [403])
+async def test_forged_pushes_are_refused_and_reach_nobody(house: House, status: int) -> None:
+    encrypted = seal(letter("oAnna", Content="hi"))
+    query = sealed_query(encrypted)
+    for change in ({"msg_signature": "0" * 40}, {"msg_signature": query["signature"]}, {"timestamp": "1"}):
+        async with house.session.post(
+            house.url, params={**query, **change}, data=wrap(encrypted)
+        ) as response:
+            assert status == response.status and "" == await response.text()
+    plain = {name: query[name] for name in ("signature", "timestamp", "nonce")}
+    async with house.session.post(house.url, params=plain, data=letter("oAnna", Content="hi")) as response:
+        assert status == response.status
+    other = seal(letter("oAnna", Content="hi"), appid="wxother0000000000")
+    async with house.session.post(house.url, params=sealed_query(other), data=wrap(other)) as response:
+        assert status == response.status
+    assert not house.rasa.turns
+
+
+async def test_more_than_a_megabyte_is_refused(house: House) -> None:
+    async with house.session.post(
+        house.url, params=sealed_query("x"), data=b"x" * (1024 * 1024 + 1)
+    ) as response:
+        assert 413 == response.status
+
+
+async def test_the_key_before_is_accepted_and_answers_in_kind(tmp_path: Path) -> None:
+    async with open_house(tmp_path, previous_aes_key=OLD_KEY) as house:
+        await house.push(letter("oAnna", Content="你好", msg_id="1"), key=OLD_KEY)
+
+        assert house.wechat.shown["oAnna"] == ["echo: 你好"]
+
+
+async def test_rasa_down_is_said_once_and_never_answered_with_an_error(tmp_path: Path) -> None:
+    patience = Patience(first=0.02, longest=0.05, park_after=30, sweep=0.05)
+    async with open_house(tmp_path, patience=patience) as house:
+        house.rasa.status = 503
+        status, _ = await house.say("退款")
+        await house.until(lambda: house.wechat.shown["oAnna"])
+        assert 200 == status
+        assert "暂时" in house.wechat.shown["oAnna"][0]
+
+        house.rasa.status = 200
+        await house.until(lambda: any("echo" in text for text in house.wechat.shown["oAnna"]))
+        assert 1 == sum("echo: 退款" in text for text in house.wechat.shown["oAnna"])
+
+
+async def test_several_messages_of_one_turn_become_one(house: House) -> None:
+    house.rasa.script = lambda body: [{"text": "一"}, {"text": "二"}, {"text": "三"}]
+    await house.say("hi")
+    assert house.wechat.shown["oAnna"] == ["一\n\n二\n\n三"]
+
+    house.rasa.delay = lambda body: SLOW
+    await house.say("hi")
+    await house.until(lambda: len(house.wechat.shown["oAnna"]) == 2)
+    await house.quiet()
+    assert house.wechat.shown["oAnna"][1] == "一\n\n二\n\n三" and 1 == house.wechat.calls["send"]
+
+
+async def test_awkward_characters_arrive_as_they_are(house: House) -> None:
+    house.rasa.script = lambda body: [{"text": "a]]>b & <c> \x01😀"}]
+    await house.say("hi")
+
+    assert house.wechat.shown["oAnna"] == ["a]]>b & <c> 😀"]
+
+
+async def test_a_long_text_is_split_between_characters(house: House) -> None:
+    house.rasa.script = lambda body: [{"text": "退" * 1500}]
+    await house.say("hi")
+    await house.until(lambda: sum(map(len, house.wechat.shown["oAnna"])) == 1500)
+
+    assert all(len(text.encode()) <= 2048 for text in house.wechat.shown["oAnna"])
+
+
+async def test_buttons_are_numbered_and_a_typed_number_is_the_button(house: House) -> None:
+    house.rasa.script = lambda body: [
+        {
+            "text": "哪个？",
+            "buttons": [{"title": "订单一", "payload": "/one"}, {"title": "订单二", "payload": "/two"}],
+        }
+    ]
+    await house.say("退款")
+    assert house.wechat.shown["oAnna"] == ["哪个？\n\n1. 订单一\n2. 订单二"]
+    await house.say("2")
+    await house.quiet()
+
+    assert "/two" == house.rasa.turns[-1]["message"] and house.rasa.turns[-1]["payload"] is True
+
+
+async def test_a_menu_click_maps_to_its_button_and_opens_the_short_window(house: House) -> None:
+    house.rasa.script = lambda body: [{"text": "哪个？", "buttons": [{"title": "订单一", "payload": "/one"}]}]
+    await house.say("退款")
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None
+    async with house.gateway.store.read() as connection:
+        from channels.store import buttons
+
+        token = (await connection.execute(buttons.select())).first().token
+    await house.say("订单一", bizmsgmenuid=token)
+    await house.quiet()
+
+    assert "/one" == house.rasa.turns[-1]["message"]
+    async with house.gateway.store.read() as connection:
+        rows = {row.cause: row.remaining for row in await connection.execute(allowance.allowances.select())}
+    assert {"message": 5, "event": 3} == rows
+
+
+async def test_a_voice_message_with_words_is_understood_and_without_is_answered_politely(
+    house: House,
+) -> None:
+    await house.push(letter("oAnna", "voice", msg_id="1", MediaId="m", Format="amr", Recognition="我要退款"))
+    await house.push(letter("oAnna", "voice", msg_id="2", MediaId="m", Format="amr", Recognition=""))
+    await house.quiet()
+
+    assert ["我要退款"] == [turn["message"] for turn in house.rasa.turns]
+    assert "打字" in house.wechat.shown["oAnna"][1]
+
+
+async def test_a_picture_reaches_the_dialogue_without_its_metadata(house: House) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "JPEG", exif=b"Exif\0\0secret-place")
+    house.wechat.media["pic"] = picture.getvalue()
+    await house.push(letter("oAnna", "image", msg_id="1", MediaId="pic", PicUrl="http://x/"))
+    await house.push(letter("oAnna", "image", msg_id="2", MediaId="gone", PicUrl="http://x/"))
+    await house.quiet()
+
+    [media] = house.rasa.turns[0]["metadata"]["media"]
+    stored = await house.channel._media.get(media["media_id"])
+    assert stored is not None and b"secret-place" not in stored[0]
+    assert 1 == len(house.rasa.turns) and "再发一次" in house.wechat.shown["oAnna"][1]
+
+
+@pytest.mark.parametrize(
+    "kind", ["video", "shortvideo", "location", "link", "miniprogrampage", "something_new"]
+)
+async def test_every_other_kind_is_stored_and_gets_a_sensible_answer(house: House, kind: str) -> None:
+    await house.push(letter("oAnna", kind, msg_id="1", Title="", Url="", Label=""))
+    await house.quiet()
+
+    assert 1 == len(house.wechat.shown["oAnna"])
+
+
+async def test_follow_scan_leave_and_the_wish_for_a_person(house: House) -> None:
+    await house.push(letter("oAnna", "event", msg_id=None, Event="subscribe", EventKey=""))
+    assert "您好" in house.wechat.shown["oAnna"][0]
+    await house.push(
+        letter("oAnna", "event", msg_id=None, Event="SCAN", EventKey="order_20260001", Ticket="t")
+    )
+    await house.push(
+        letter("oBo", "event", msg_id=None, Event="subscribe", EventKey="qrscene_order_20260002")
+    )
+    await house.quiet()
+    assert ["20260001", "20260002"] == [turn["message"] for turn in house.rasa.turns]
+
+    await house.push(letter("oAnna", "event", msg_id=None, Event="CLICK", EventKey="human"))
+    await house.quiet()
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None and "pending" == (await house.gateway.owner(known.id)).owner
+
+    status, body = await house.push(letter("oAnna", "event", msg_id=None, Event="unsubscribe", EventKey=""))
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert (200, "success") == (status, body) and known is not None and known.reachable is False
+
+
+async def test_while_a_person_has_it_the_bot_is_silent_and_the_platform_gets_a_quick_success(
+    house: House,
+) -> None:
+    await house.say("hi")
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None
+    await house.gateway.hand_over(known.id, await house.gateway.owner(known.id), "person", agent="小林")
+    before = len(house.rasa.turns)
+    answer = await house.say("在吗")
+    await house.quiet()
+
+    assert (200, "success") == answer and before == len(house.rasa.turns)
+    events = await house.gateway.store.events_after(known.id, 0)
+    assert "在吗" in [event.body.get("text") for event in events]
+
+
+async def test_native_desk_takes_messages_not_events_and_names_the_person(tmp_path: Path) -> None:
+    async with open_house(tmp_path, native_desk=True, native_agent="lin@shop") as house:
+        await house.say("hi")
+        known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+        assert known is not None
+        await house.gateway.hand_over(
+            known.id, await house.gateway.owner(known.id), "pending", reason="asked"
+        )
+        await house.say("在吗")
+        event = await house.push(letter("oAnna", "event", msg_id=None, Event="CLICK", EventKey="X"))
+
+        assert "transfer_customer_service" == house.wechat.shown["oAnna"][-1]
+        assert (200, "success") == event
+
+
+@pytest.mark.parametrize("code", [45015, 45047])
+async def test_a_used_up_window_holds_the_message_until_the_shopper_writes(house: House, code: int) -> None:
+    house.rasa.delay = lambda body: SLOW
+    house.wechat.errors = [code]
+    await house.say("一")
+    await house.until(lambda: house.wechat.calls["send"] == 1)
+    await house.quiet()
+    assert [] == house.wechat.shown["oAnna"] and 1 == house.wechat.calls["send"]
+
+    house.rasa.delay = lambda body: 0.0
+    await house.say("二")
+    await house.until(lambda: len(house.wechat.shown["oAnna"]) == 2)
+    assert {"echo: 一", "echo: 二"} == set(house.wechat.shown["oAnna"])
+
+
+async def test_the_last_message_of_the_allowance_is_kept_for_a_person(house: House) -> None:
+    await house.say("hi")
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None
+    for n in range(8):
+        from bot.message import Reply
+
+        await house.gateway.say_as_system(known.id, Reply(text=f"n{n}"), key=f"k{n}")
+    await house.quiet()
+    assert 4 == house.wechat.calls["send"]
+
+    owner = await house.gateway.hand_over(
+        known.id, await house.gateway.owner(known.id), "person", agent="小林"
+    )
+    async with house.gateway.store.read() as connection:
+        assert 1 == (await allowance.left(connection, known.id)).remaining
+    assert "person" == owner.owner
+
+
+async def test_a_bad_token_is_refreshed_once_and_then_given_up(house: House) -> None:
+    engine = house.gateway.store.engine
+    api = OfficialAccountApi(engine, APPID, SECRET, base_url=house.wechat.base_url.rpartition("/wechat")[0])
+    await api.close()
+    house.rasa.delay = lambda body: SLOW
+    await house.say("一")
+    await house.until(lambda: house.wechat.shown["oAnna"])
+    house.wechat.token = 2  # the platform changed it
+    await house.say("二")
+    await house.until(lambda: len(house.wechat.shown["oAnna"]) == 2)
+    assert 2 == house.wechat.calls["token"] and 3 == house.wechat.calls["send"]
+
+    house.wechat.always = 40001
+    before = house.wechat.calls["send"]
+    account = house.channel._accounts["shop"]
+    with pytest.raises(ApiError) as refused:
+        await account.api.send_text("oAnna", "x")
+    assert 40001 == refused.value.code and before + 2 == house.wechat.calls["send"]
+
+
+async def test_twenty_senders_fetch_one_token(house: House) -> None:
+    house.wechat.quota["oAnna"] = 20
+    api = house.channel._accounts["shop"].api
+    await asyncio.gather(*(api.send_text("oAnna", str(n)) for n in range(20)))
+
+    assert 1 == house.wechat.calls["token"] and 20 == len(house.wechat.sends)
+
+
+async def test_a_token_service_that_hangs_ends_in_a_time_out_and_blocks_nobody(house: House) -> None:
+    house.wechat.hang = 3.0
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.02)
+            ticks += 1
+
+    clock = asyncio.create_task(tick())
+    with pytest.raises(ApiError, match="no answer in time"):
+        await house.channel._accounts["shop"].api.send_text("oAnna", "x")
+    clock.cancel()
+
+    assert ticks > 5
+
+
+async def test_an_account_without_the_api_is_switched_to_passive_only(house: House) -> None:
+    house.rasa.delay = lambda body: SLOW
+    house.wechat.errors = [48001]
+    await house.say("一")
+    await house.until(lambda: house.wechat.calls["send"] == 1)
+    await house.quiet()
+    house.rasa.delay = lambda body: 0.0
+    await house.say("二")
+    await house.quiet()
+
+    assert ["echo: 一\n\necho: 二"] == house.wechat.shown["oAnna"] and 1 == house.wechat.calls["send"]
+
+
+async def test_a_passive_only_account_answers_on_a_later_try(tmp_path: Path) -> None:
+    async with open_house(tmp_path, passive=0.1, passive_only=True) as house:
+        house.rasa.delay = lambda body: 1.0
+        house.channel._passive = 0.1
+        xml = letter("oAnna", Content="慢", msg_id="9")
+        for _ in range(3):
+            await house.push(xml)
+        assert "回复任意字" in house.wechat.shown["oAnna"][-1] or "echo: 慢" in house.wechat.shown["oAnna"]
+        house.rasa.delay = lambda body: 0.0
+        await house.until(lambda: len(house.rasa.turns) == 1)
+        await asyncio.sleep(1.0)
+        await house.say("好")
+        shown = "\n".join(house.wechat.shown["oAnna"])
+        assert 1 == shown.count("echo: 慢") and 0 == house.wechat.calls["send"]
+
+
+async def test_no_secret_and_no_token_is_written_to_the_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # as bot.log does
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # the fake's own
+    house.rasa.delay = lambda body: SLOW
+    house.wechat.always = 40125
+    await house.say("一")
+    await house.until(lambda: house.wechat.calls["send"] >= 1)
+    api = OfficialAccountApi(house.gateway.store.engine, "wxnew", SECRET, base_url="http://127.0.0.1:9")
+    with pytest.raises(ApiError) as refused:
+        await api.send_text("oAnna", "x")
+    await api.close()
+
+    written = caplog.text + str(refused.value) + repr(refused.value.__context__)
+    assert SECRET not in written and "token-1" not in written.replace("access_token", "")
+
+
+async def test_typing_errors_are_ignored(house: House) -> None:
+    house.rasa.delay = lambda body: 0.3
+    await house.say("hi")
+    await house.until(lambda: house.wechat.typed and house.wechat.shown["oAnna"])
+
+    assert house.wechat.shown["oAnna"] == ["echo: hi"]
+
+
+async def test_a_mini_program_push_with_letters_in_its_id_and_json(house: House) -> None:
+    import json
+
+    body = json.dumps(
+        {
+            "ToUserName": "gh", "FromUserName": "oMini", "CreateTime": 1, "MsgType": "text",
+            "Content": "退款", "MsgId": "49d72d67b16d115e7935ac386f2f0fa41535298877_1555684067",
+        }
+    )  # fmt: skip
+    encrypted = seal(body)
+    for _ in range(2):
+        async with house.session.post(
+            house.url,
+            params=sealed_query(encrypted),
+            data=json.dumps({"ToUserName": "gh", "Encrypt": encrypted}),
+        ) as response:
+            answer = await response.text()
+            assert 200 == response.status
+    assert 1 == len(house.rasa.turns) and "success" == answer
+
+
+async def test_the_same_openid_at_two_accounts_is_two_conversations(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        store = house.gateway.store
+        await house.say("hi")
+        async with store.write() as connection:
+            other = await store.open_conversation(connection, "wechat", "other", "oAnna")
+        mine = await store.find_conversation("wechat", "shop", "oAnna")
+        assert mine is not None and mine.id != other.id
+
+
+def test_what_is_too_long_for_the_allowance_is_shortened_with_a_mark() -> None:
+    message = OutboxMessage("1", "c", 1, "bot", text="退" * 3000)
+    pieces = _pieces([message], WechatChannel.capabilities, 2)
+
+    assert 2 == len(pieces) and str(pieces[-1]).endswith("…")
+    assert all(len(str(piece).encode()) <= 2048 for piece in pieces)
+
+
+def test_an_account_without_its_key_stops_the_start(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+    media = make_media_store(MediaSettings(), tmp_path)
+    for broken in ({"aes_key": ""}, {"aes_key": "short"}, {"token": ""}, {"appid": ""}):
+        account = WechatSettings(**{"appid": APPID, "token": TOKEN, "aes_key": KEY, **broken})
+        with pytest.raises(SettingsError):
+            WechatChannel(None, {"shop": account}, engine, media)  # type: ignore[arg-type]

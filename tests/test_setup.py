@@ -1,0 +1,97 @@
+"""`scripts/setup.sh` says in one line what is missing and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.settings import PROJECT_ROOT
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout without an environment."""
+    for name in ("pyproject.toml", "constraints.txt", "Makefile"):
+        shutil.copy(PROJECT_ROOT / name, tmp_path)
+    shutil.copytree(PROJECT_ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("*.pyc"))
+    return tmp_path
+
+
+def setup(checkout: Path, **variables: str) -> tuple[int, str]:
+    done = subprocess.run(
+        ["/bin/bash", "scripts/setup.sh"],
+        cwd=checkout,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def only(folder: Path, *commands: str) -> str:
+    """A PATH on which nothing but these commands is found."""
+    folder.mkdir()
+    for command in commands:
+        where = shutil.which(command)
+        assert where, command
+        (folder / command).symlink_to(where)
+    return str(folder)
+
+
+def test_missing_python_is_named_with_the_remedy(checkout: Path, tmp_path: Path) -> None:
+    code, said = setup(checkout, PATH=only(tmp_path / "path", "dirname", "bash"))
+
+    assert 1 == code
+    assert "python3 is missing. Remedy: install it" in said
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(checkout: Path) -> None:
+    code, said = setup(checkout, KEFU_SETUP_MB="999999999")
+
+    assert 1 == code
+    assert "MB are free" in said
+    assert "about 6 GB" in said
+    assert not (checkout / ".venv").exists()
+    assert not (checkout / ".cache").exists()
+
+
+def test_a_network_that_is_missing_is_told_and_leaves_no_broken_environment(
+    checkout: Path, tmp_path: Path
+) -> None:
+    # Real python3, without uv, and an index at an address where nobody listens.
+    tools = ("dirname", "bash", "df", "awk", "tail", "cut", "mkdir", "rm", "id", "env")
+    path = only(tmp_path / "path", *tools)
+    (tmp_path / "path" / "python3").write_text(f'#!/bin/bash\nexec "{sys.base_prefix}/bin/python3" "$@"\n')
+    (tmp_path / "path" / "python3").chmod(0o755)
+    code, said = setup(
+        checkout,
+        PATH=path,
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_INDEX_URL="http://127.0.0.1:9/simple",
+        PIP_FIND_LINKS="",
+        PIP_EXTRA_INDEX_URL="",
+    )
+
+    assert 1 == code
+    assert "The package index cannot be reached" in said
+    assert "check the network" in said
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("target", ["run", "test", "lint", "e2e"])
+def test_every_target_sets_up_first(target: str) -> None:
+    plan = subprocess.run(
+        ["make", "--dry-run", "--assume-new=pyproject.toml", target],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+    assert "scripts/setup.sh" == plan[0]
