@@ -15,7 +15,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 from aiohttp import web
@@ -44,6 +44,7 @@ HISTORY = 300  # seconds: on the very first pull, older messages are history and
 CUSTOMER, SYSTEM, SERVICER = 3, 4, 5  # origin of a pulled message
 NEW, BOT, POOL, PERSON, ENDED = range(5)  # service_state
 FORBIDDEN_STATE = 95018
+MAX_FOLLOW_TRIES = 5  # of a change of owner that loses to another one
 NO_QUOTA = frozenset({95001, 95002})  # more than 5 in 48 hours, or outside them
 
 cursors = Table(
@@ -461,17 +462,30 @@ class WecomChannel:
     ) -> None:
         """The shop's people took, passed on or ended it in their own client: Kefu follows."""
         change, servicer = int(event.get("change_type", 0)), str(event.get("new_servicer_userid") or "")
-        current = await self._gateway.owner(known.id)
-        try:
-            if change in (1, 2, 4):
-                await self._gateway.hand_over(known.id, current, "person", agent=servicer, reason="wecom")
-            elif change == 3:
-                if code := event.get("msg_code"):
-                    await self._on_event(enterprise, str(code), say("farewell", known.language))
-                if current.owner != "bot":
-                    await self._gateway.hand_over(known.id, current, "bot", reason="wecom_ended")
-        except (OwnershipLost, ValueError) as exc:
-            logger.warning("wecom.owner_not_followed conversation=%s reason=%s", known.id, exc)
+        if change in (1, 2, 4):
+            await self._follow(known, "person", agent=servicer, reason="wecom")
+        elif change == 3:
+            if code := event.get("msg_code"):
+                await self._on_event(enterprise, str(code), say("farewell", known.language))
+            await self._follow(known, "bot", reason="wecom_ended")
+
+    async def _follow(
+        self, known: Conversation, owner: Literal["bot", "person"], *, agent: str | None = None, reason: str
+    ) -> None:
+        """Take over what the platform has already done: whoever was quicker here is overruled."""
+        for _ in range(MAX_FOLLOW_TRIES):
+            current = await self._gateway.owner(known.id)
+            if current.owner == owner and agent in (None, current.agent):
+                return
+            try:
+                await self._gateway.hand_over(known.id, current, owner, agent=agent, reason=reason)
+                return
+            except OwnershipLost:
+                continue  # Kefu's own hand-off was on its way: read again and follow after it
+            except ValueError as exc:
+                logger.warning("wecom.owner_not_followed conversation=%s reason=%s", known.id, exc)
+                return
+        logger.error("wecom.owner_not_followed conversation=%s reason=contended", known.id)
 
     async def _on_event(self, enterprise: _Enterprise, code: str, text: str) -> None:
         """A message that answers an event: within 20 seconds, once, outside the allowance."""
@@ -523,12 +537,7 @@ class WecomChannel:
         if error.code == FORBIDDEN_STATE:
             state = await self._state(enterprise, conversation, open_kfid)
             if state == PERSON:
-                current = await self._gateway.owner(conversation.id)
-                if current.owner != "person":
-                    try:
-                        await self._gateway.hand_over(conversation.id, current, "person", reason="wecom")
-                    except (OwnershipLost, ValueError) as exc:
-                        logger.warning("wecom.owner_not_followed reason=%s", exc)
+                await self._follow(conversation, "person", reason="wecom")
             return Delivery("held", reason=f"{error}; service_state {state}")
         if error.code in NO_QUOTA:
             async with self._gateway.store.write() as connection:

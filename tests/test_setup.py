@@ -86,9 +86,14 @@ def test_a_network_that_is_missing_is_told_and_leaves_no_broken_environment(
 
 @pytest.mark.parametrize("target", ["run", "test", "lint", "e2e"])
 def test_every_target_sets_up_first(target: str) -> None:
+    # Started from `make test` itself this make would be a submake, which says where it is.
+    outside = {
+        name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")
+    }
     plan = subprocess.run(
         ["make", "--dry-run", "--assume-new=pyproject.toml", target],
         cwd=PROJECT_ROOT,
+        env=outside,
         capture_output=True,
         text=True,
         check=True,
