@@ -25,24 +25,21 @@ from bot.database import now_ms
 from bot.exceptions import DeskError, MediaRefused, OwnershipLost, SettingsError, TooMany
 from bot.handoff import cases, labels, ownership
 from bot.handoff.ownership import Ownership
-from bot.message import Reply
 from bot.settings import Settings
+from channels.desk.acts import Acts
 from channels.desk.board import Board, read_rows
 from channels.desk.report import report_page
 from channels.desk.rounds import Rounds
 from channels.desk.staff import Person, Staff
-from channels.desk.words import clock_time, join, sentence
 from channels.gateway import Gateway
 from channels.media import MediaStore
 from channels.store import audit, conversations, events, outbox
 from channels.tokens import Tokens
-from channels.wechat import allowance
 
 logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).resolve().parent.parent / "static" / "desk"
 COOKIE = "kefu_desk"
-LIMITED = ("wechat", "wecom")  # channels that count messages
 MAX_TEXT = 4000  # characters
 MAX_NOTE = 2000
 _LINES = 200  # of a transcript at once
@@ -65,6 +62,7 @@ class Desk:
         self.staff = staff
         self.board = Board(gateway)
         self.rounds = Rounds(gateway, settings, on_duty=self.on_duty)
+        self.acts = Acts(gateway, self.rounds.hours)
         self._present: dict[str, int] = {}  # open desks by person
         self._sockets: set[web.WebSocketResponse] = set()
         self.canned = load_canned(settings.desk.canned or Path(__file__).parent / "canned.yml")
@@ -324,7 +322,7 @@ class Desk:
             ],
             "case": case.id if case is not None else None,
             "judged": judged,
-            "budget": await self._budget(conversation, row["channel"]),
+            "budget": await self.acts.budget(conversation),
             "history": [
                 {name: one._mapping[name] for name in
                  ("opened_at", "ended_at", "reason", "outcome", "agent", "rating", "rating_comment", "note")}
@@ -378,14 +376,6 @@ class Desk:
     def _link(self, media_id: str) -> str:
         return f"/media/{media_id}?{self.tokens.sign_link(media_id, self.settings.media.link_life)}"
 
-    async def _budget(self, conversation: str, channel: str) -> dict[str, Any] | None:
-        """How many messages the channel still lets us send, where it counts them."""
-        if channel not in LIMITED:
-            return None
-        async with self.store.read() as connection:
-            left = await allowance.left(connection, conversation)
-        return {"left": left.remaining, "of": allowance.RULES["message"][0], "until": left.until}
-
     # taking and giving
 
     async def _current(self, request: web.Request, body: dict[str, Any]) -> Ownership:
@@ -421,18 +411,7 @@ class Desk:
         current = await self._current(request, body)
         if current.owner == "person" and current.agent != person.name and not person.leads:
             raise DeskError(f"{current.agent} has it; a lead may take it over", code="role", status=403)
-        reason = "claimed" if current.owner == "pending" else "taken"
-        changed = await self.gateway.hand_over(
-            current.conversation, current, "person", agent=person.name, reason=reason
-        )
-        async with self.store.write() as connection:
-            case = await cases.open_case(connection, current.conversation)
-            if case is not None and case.promise == "open":
-                await cases.update(
-                    connection, case.id,
-                    promise="kept" if now_ms() <= (case.promised_at or 0) else "broken",
-                )  # fmt: skip
-        return await self._answer(changed)
+        return await self._answer(await self.acts.claim(current, person.name))
 
     async def _transfer(self, request: web.Request, person: Person) -> web.Response:
         """To another person, or (agent null) to whoever is free. A lead also assigns what waits."""
@@ -442,55 +421,24 @@ class Desk:
         if not mine and not person.leads:
             raise DeskError("Only a lead assigns what is not his own", code="role", status=403)
         to = body.get("agent")
-        if to is None:
-            changed = await self.gateway.hand_over(
-                current.conversation, current, "pending", reason="passed_on"
-            )
-            return await self._answer(changed)
-        if to not in [name for name, _ in await self.staff.people()]:
+        if to is not None and to not in [name for name, _ in await self.staff.people()]:
             raise DeskError(f"There is nobody called {to!r} at the desk", code="agent")
-        changed = await self.gateway.hand_over(
-            current.conversation, current, "person", agent=str(to), reason="assigned"
-        )
-        return await self._answer(changed)
+        return await self._answer(await self.acts.pass_on(current, to))
 
     async def _release(self, request: web.Request, person: Person) -> web.Response:
         """Back to the bot, with a note for it; `tell` says that the shopper hears the note too, once."""
         body = await _body(request)
         current = await self._mine(request, person, body)
-        known = await self.store.conversation(current.conversation)
-        assert known is not None, "it was there a moment ago"
         note, promise = _text(body, "note", MAX_NOTE), body.get("promise_until")
         until = int(promise) if isinstance(promise, int | float) and promise > 0 else None
-        if note:
-            async with self.store.write() as connection:
-                await ownership.hold(connection, known.id, current.token, "person")
-                case = await cases.open_case(connection, known.id)
-                if case is not None:
-                    kept = {"agent": person.name, "text": note, "promise_until": until, "at": now_ms(),
-                            "told": bool(body.get("tell"))}  # fmt: skip
-                    await cases.update(connection, case.id, note=kept)
-        if note and body.get("tell"):
-            language = known.language
-            told = sentence("returned", language, agent=person.name, note=note)
-            promised = (
-                sentence(
-                    "returned_promise", language, promised=clock_time(until, language, self.rounds.hours.zone)
-                )
-                if until
-                else ""
-            )
-            await self.gateway.say_as_person(
-                known.id, current.token, Reply(text=join(language, told, promised)), agent=person.name,
-                key=f"note:{current.token}:{known.id}",
-            )  # fmt: skip
-        changed = await self.gateway.hand_over(known.id, current, "bot", agent=None, reason="released")
+        changed = await self.acts.release(
+            current, person.name, note=note, tell=bool(body.get("tell")), until=until
+        )
         return await self._answer(changed)
 
     async def _close(self, request: web.Request, person: Person) -> web.Response:
         current = await self._mine(request, person, await _body(request))
-        changed = await self.gateway.hand_over(current.conversation, current, "closed", reason="done")
-        return await self._answer(changed)
+        return await self._answer(await self.acts.close(current))
 
     async def _answer(self, changed: Ownership) -> web.Response:
         return _json(await self._whole(changed.conversation))
@@ -504,17 +452,13 @@ class Desk:
         text, key = _text(body, "text", MAX_TEXT), _text(body, "key", 64)
         if not text or not key:
             raise DeskError("A reply has a text and a key", code="empty")
-        await self._afford(current.conversation)
-        seq = await self.gateway.say_as_person(
-            current.conversation, current.token, Reply(text=text), agent=person.name, key=key
-        )
-        await self._answered(current.conversation)
+        seq = await self.acts.reply(current, person.name, key=key, text=text)
         draft = body.get("draft")
         if isinstance(draft, str) and draft:
             original = await self._draft_of(current.conversation, draft)
             verdict: labels.Verdict = "sent" if text.strip() == original["text"].strip() else "edited"
             await self._judge(current.conversation, draft, original, verdict, person, text)
-        return _json({"seq": seq, "budget": await self._budget_of(current.conversation)})
+        return _json({"seq": seq, "budget": await self.acts.budget(current.conversation)})
 
     async def _picture(self, request: web.Request, person: Person) -> web.Response:
         """Send a picture: the body is the file; token and key are in the query."""
@@ -522,38 +466,14 @@ class Desk:
         key = request.query.get("key", "")[:64]
         if not key:
             raise DeskError("A picture needs a key", code="empty")
-        await self._afford(current.conversation)
         data = bytearray()
         async for chunk in request.content.iter_chunked(64 * 1024):
             data += chunk
             if len(data) > self.media.max_bytes:
                 raise MediaRefused(f"The file has more than {self.media.max_bytes} bytes", code="too_big")
         attachment = await self.media.put(bytes(data))
-        seq = await self.gateway.say_as_person(
-            current.conversation, current.token, Reply(), agent=person.name, key=key,
-            media=[attachment.model_dump()],
-        )  # fmt: skip
-        await self._answered(current.conversation)
-        return _json({"seq": seq, "budget": await self._budget_of(current.conversation)})
-
-    async def _afford(self, conversation: str) -> None:
-        budget = await self._budget_of(conversation)
-        if budget is not None and budget["left"] <= 0:
-            raise DeskError(
-                "The channel takes no more messages until the shopper writes again",
-                code="no_budget",
-                status=409,
-            )
-
-    async def _budget_of(self, conversation: str) -> dict[str, Any] | None:
-        known = await self.store.conversation(conversation)
-        return await self._budget(conversation, known.channel) if known is not None else None
-
-    async def _answered(self, conversation: str) -> None:
-        async with self.store.write() as connection:
-            case = await cases.open_case(connection, conversation)
-            if case is not None and case.answered_at is None:
-                await cases.update(connection, case.id, answered_at=now_ms())
+        seq = await self.acts.reply(current, person.name, key=key, media=[attachment.model_dump()])
+        return _json({"seq": seq, "budget": await self.acts.budget(current.conversation)})
 
     async def _draft(self, request: web.Request, person: Person) -> web.Response:
         """Throw a draft of the bot away."""
