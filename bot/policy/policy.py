@@ -85,6 +85,7 @@ class _Case:
     opened: bool | None
     since: Mapping[str, datetime | None]
     request_status: str
+    request_operation: Operation | None
     at: datetime
 
 
@@ -301,13 +302,17 @@ class Policy:
                 "delivered": delivered,
             },
             request_status="none",
+            request_operation=None,
             at=at,
         )
         table = version.operations[operation]
         if operation not in (Operation.UPDATE_REQUEST, Operation.WITHDRAW_REQUEST):
             return self._ask_table(table, case)
         requests = [r for r in order.requests if request_id is None or r.id == request_id]
-        verdicts = [self._ask_table(table, replace(case, request_status=r.status)) for r in requests]
+        verdicts = [
+            self._ask_table(table, replace(case, request_status=r.status, request_operation=r.operation))
+            for r in requests
+        ]
         return max(verdicts or [self._ask_table(table, case)], key=lambda verdict: RANK[verdict.outcome])
 
     def _ask_table(self, table: tuple[Rule, ...], case: _Case) -> _Verdict:
@@ -603,6 +608,7 @@ def _holds(rule: Rule, case: _Case) -> bool:
         )
         and (rule.opened is None or rule.opened == case.opened)
         and (rule.request_status is None or case.request_status in rule.request_status)
+        and (rule.request_operations is None or case.request_operation in rule.request_operations)
     )
 
 

@@ -82,6 +82,7 @@ class Rule(Shape):
     within_days: int | None = Field(default=None, ge=0, le=3650)
     since: Since = "delivered"
     request_status: tuple[str, ...] | None = None  # of the request to update or withdraw
+    request_operations: tuple[Operation, ...] | None = None  # what that request asked for
     # What follows when allowed
     freight: Freight | None = None
     working_days: int | None = Field(default=None, ge=0, le=60)
@@ -89,7 +90,7 @@ class Rule(Shape):
     person_above: dict[Currency, MinorUnits] | None = None  # instead of the version's own limits
     shipping_back: bool = False  # the shipping fee goes back too when nothing else of the order stays
 
-    @field_validator("states", "categories", "tags", "reasons", "request_status")
+    @field_validator("states", "categories", "tags", "reasons", "request_status", "request_operations")
     @classmethod
     def not_empty(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         if values is not None and not values:
@@ -116,6 +117,7 @@ class Rule(Shape):
                     self.reasons,
                     self.opened,
                     self.request_status,
+                    self.request_operations,
                 )
             )
             and self.within_days is None
@@ -134,6 +136,7 @@ class Rule(Shape):
             share(self.states, other.states)
             and share(self.categories, other.categories)
             and share(self.request_status, other.request_status)
+            and share(self.request_operations, other.request_operations)
             and reasons
             and opened
         )
@@ -151,6 +154,7 @@ class Rule(Shape):
             and wider(self.categories, other.categories)
             and wider(self.tags, other.tags)
             and wider(self.request_status, other.request_status)
+            and wider(self.request_operations, other.request_operations)
             and (self.opened is None or self.opened == other.opened)
             and reasons
         )

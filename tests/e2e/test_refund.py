@@ -43,15 +43,8 @@ async def test_a_refund_that_is_declined_is_not_made(
 
 
 async def test_money_goes_back_the_ways_it_came(shop: Shop, new_shopper: NewShopper, language: str) -> None:
-    order = sample("refund_paid")
+    order = sample("refund_split")
     paid = (await shop.order(order.number))["total"]["amount"]
-    await shop.change(
-        order.number,
-        payments=[
-            {"id": "PAY1", "method": "gift_card", "amount": {"amount": 5000, "currency": "CNY"}},
-            {"id": "PAY2", "method": "alipay", "amount": {"amount": paid - 5000, "currency": "CNY"}},
-        ],
-    )
     shopper = await new_shopper(language)
     plan = await ask_for(shopper, "refund", order, REASONS["changed_mind"][language])
     assert {"zh": "礼品卡", "en": "gift card"}[language] in plan.text.casefold()
@@ -59,7 +52,7 @@ async def test_money_goes_back_the_ways_it_came(shop: Shop, new_shopper: NewShop
     await shopper.say(YES[language])
 
     receipt = await shop.assert_one("refund", order.number, amount=paid)
-    assert {5000, paid - 5000} == {part["amount"]["amount"] for part in receipt["details"]["split"]}
+    assert {30000, paid - 30000} == {part["amount"]["amount"] for part in receipt["details"]["split"]}
 
 
 async def test_one_of_two_items_is_refunded(shop: Shop, new_shopper: NewShopper, language: str) -> None:
@@ -101,12 +94,11 @@ CLAUSES = {
 }
 
 
-@pytest.mark.parametrize("name", ["refund_large", "refund_split"])
 async def test_a_large_amount_is_for_a_person_and_nothing_is_written(
-    shop: Shop, new_shopper: NewShopper, language: str, name: str
+    shop: Shop, new_shopper: NewShopper, language: str
 ) -> None:
     shopper = await new_shopper(language)
-    said = await ask_for(shopper, "refund", sample(name), REASONS["changed_mind"][language])
+    said = await ask_for(shopper, "refund", sample("refund_large"), REASONS["changed_mind"][language])
 
     assert "pending" == said.owner
     assert not is_plan(said)

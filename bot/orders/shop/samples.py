@@ -96,7 +96,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("status_only_order", "C1005", S, 1, (("P3101-01", 1),), ("这位顾客只有这一个在途订单", "This customer's only parcel under way"), "order_status"),
     # refund
     Sample("refund_paid", "C1001", P, 1, (("P6002-01", 1),), ("未发货，可退款", "Not sent yet, can be refunded"), "refund"),
-    Sample("refund_split", "C1007", P, 1, (("P2105-01", 1),), ("礼品卡付了一部分，退款分两路", "Partly paid by gift card, the refund is split"), "refund", gift_card=30000),
+    Sample("refund_split", "C1007", P, 1, (("P2106-01", 1),), ("礼品卡付了一部分，退款分两路", "Partly paid by gift card, the refund is split"), "refund", gift_card=30000),
     Sample("refund_paid_en", "C1002", P, 2, (("P1101-04", 1), ("P7101-01", 1)), ("未发货，两件商品", "Not sent yet, two items"), "refund"),
     Sample("refund_fresh_damaged", "C1003", D, 1, (("P4001-01", 1),), ("生鲜昨天签收，坏果可退款", "Fresh goods delivered yesterday, damaged"), "refund"),
     Sample("refund_large", "C1008", P, 1, (("P2003-02", 1),), ("金额大，需要人工", "A large amount, a person decides"), "refund"),
@@ -141,7 +141,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("price_drop", "C1001", D, 2, (("P2001-01", 1),), ("买后降价，可价保", "The price fell after the purchase"), "price_protection"),
     Sample("price_drop_en", "C1006", P, 2, (("P2001-02", 1),), ("买后降价（英文顾客）", "The price fell after the purchase"), "price_protection"),
     Sample("price_no_drop", "C1007", D, 3, (("P7102-01", 1),), ("没有降价", "The price has not fallen"), "price_protection"),
-    Sample("price_drop_late", "C1003", D, 25, (("P2102-01", 1),), ("降价但过了价保期", "The price fell, but too late"), "price_protection"),
+    Sample("price_drop_late", "C1003", D, 40, (("P2102-01", 1),), ("降价但过了价保期", "The price fell, but too late"), "price_protection"),
     # change_items
     Sample("items_paid", "C1008", P, 1, (("P1001-05", 1),), ("未发货，可换规格", "Not sent yet, options can change"), "change_items"),
 )  # fmt: skip
