@@ -47,7 +47,7 @@ conversations: train ## Rasa's data validation and conversation tests
 	@$(KEFU) test
 
 e2e: train       ## the real programs, ending in the shop's database
-	@$(PY) -m pytest -q -m "e2e or browser"
+	@scripts/browser.sh && $(PY) -m pytest -q -m "e2e or browser"
 
 soak: setup      ## ten minutes of 200 shoppers at all doors while the gateway is killed
 	@$(PY) -m tests.soak.soak --seconds 600 --shoppers 200

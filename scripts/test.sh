@@ -28,6 +28,7 @@ step "conversations" .venv/bin/kefu test
 rerun=(--reruns 1 --reruns-delay 2 -rR)
 step "tests" .venv/bin/python -m pytest -q -n auto --dist loadfile "${rerun[@]}" \
   -m "not e2e and not browser and not services" --cov --cov-report= "$@"
+scripts/browser.sh
 step "end to end" .venv/bin/python -m pytest -q "${rerun[@]}" \
   -m "e2e or browser or services" --cov --cov-append --cov-report=term:skip-covered "$@"
 printf '\n\033[32mall passed in %s s\033[0m\n' "$SECONDS"

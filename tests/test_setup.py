@@ -1,4 +1,4 @@
-"""`scripts/setup.sh` says in one line what is missing and what to do."""
+"""`scripts/setup.sh` and `scripts/browser.sh` say in one line what is missing and what to do."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def setup(checkout: Path, **variables: str) -> tuple[int, str]:
+def setup(checkout: Path, script: str = "setup.sh", **variables: str) -> tuple[int, str]:
     done = subprocess.run(
-        ["/bin/bash", "scripts/setup.sh"],
+        ["/bin/bash", f"scripts/{script}"],
         cwd=checkout,
         env={**os.environ, **variables},
         capture_output=True,
@@ -100,3 +100,29 @@ def test_every_target_sets_up_first(target: str) -> None:
     ).stdout.splitlines()
 
     assert "scripts/setup.sh" == plan[0]
+
+
+def test_a_browser_that_is_there_is_left_alone(checkout: Path, tmp_path: Path) -> None:
+    path = only(tmp_path / "path", "dirname", "bash")
+    (tmp_path / "path" / "chromium").symlink_to("/bin/true")
+
+    assert (0, "") == setup(checkout, "browser.sh", PATH=path)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_missing_browser_is_fetched_or_named_in_one_line(
+    checkout: Path, tmp_path: Path, works: bool
+) -> None:
+    path = tmp_path / "path"
+    only(path, "dirname", "bash", "timeout", "ln")
+    (path / "id").write_text("#!/bin/bash\necho 0\n")  # root, who may install
+    outcome = f'[ "$1" = update ] || ln -s /bin/true "{path}/chromium"' if works else "exit 100"
+    (path / "apt-get").write_text(f"#!/bin/bash\n{outcome}\n")
+    for fake in ("id", "apt-get"):
+        (path / fake).chmod(0o755)
+
+    code, said = setup(checkout, "browser.sh", PATH=str(path))
+
+    assert 0 == code
+    assert works != ("the page tests are skipped. Remedy: sudo apt-get install chromium" in said)
+    assert works == (path / "chromium").exists()
