@@ -31,6 +31,7 @@ class Inbound(Shape):
 
     `dedup_key` is unique per platform message: the platform's own id. `payload` is set, and
     `text` shows the button's title, when the shopper pressed a button the gateway itself issued.
+    `files` become `attachments` when the message's turn comes: no platform waits for a download.
     """
 
     channel: str
@@ -40,6 +41,7 @@ class Inbound(Shape):
     text: str = ""
     payload: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    files: tuple[str, ...] = ()  # the platform's names of files that are still with the platform
     locale: str | None = None  # what the platform says about the shopper's language
     source: str | None = None  # network origin, hashed, for limits
     customer: str | None = None  # the shop's customer id, when the channel proves it
@@ -56,7 +58,7 @@ class Button(Shape):
 class Card(Shape):
     """Facts shown as a small table: an order, a plan or a receipt."""
 
-    kind: Literal["order", "plan", "receipt", "article"]
+    kind: Literal["order", "plan", "receipt", "article", "note"]
     title: str
     rows: tuple[tuple[str, str], ...] = ()
     url: str | None = None

@@ -72,6 +72,9 @@ class GatewaySettings(Program):
     proxies: int = Field(default=0, ge=0, description="trusted proxies that append to X-Forwarded-For")
     park_after: float = Field(default=600.0, gt=0, description="seconds a message waits for Rasa")
     turn_attempts: int = Field(default=3, ge=1, description="tries when Rasa answers with an error")
+    deliver_for: float = Field(
+        default=21_600.0, gt=0, description="seconds a reply waits for a platform that cannot be reached"
+    )
     concurrency: int = Field(default=64, ge=1, description="turns at a time, over all conversations")
     messages_burst: int = Field(default=8, ge=1, description="messages a shopper may send at once")
     messages_per_second: float = Field(default=1.0, gt=0)
@@ -127,6 +130,7 @@ class KnowledgeSettings(Section):
     """The shop's articles."""
 
     path: Path | None = None  # None: the demo shop's articles, data/knowledge
+    cache: Path | None = None  # file that keeps embeddings; None: .cache/embeddings.db of the checkout
 
 
 class IdentitySettings(Section):

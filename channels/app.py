@@ -26,6 +26,7 @@ from bot.privacy.masking import mask_event
 from bot.settings import Settings, get_settings
 from channels.gateway import Dialogue, Gateway, Patience
 from channels.gateway import release as give_back
+from channels.limits import MessageLimits
 from channels.media import MediaStore, make_media_store
 from channels.rasa_client import RasaClient
 from channels.store import Store
@@ -82,13 +83,18 @@ def make_app(
         Store(engine),
         rasa or dialogue,  # type: ignore[arg-type]
         patience=patience
-        or Patience(park_after=settings.gateway.park_after, turn_attempts=settings.gateway.turn_attempts),
+        or Patience(
+            park_after=settings.gateway.park_after,
+            turn_attempts=settings.gateway.turn_attempts,
+            deliver_for=settings.gateway.deliver_for,
+        ),
         concurrency=settings.gateway.concurrency,
         check_claims=check_reply,
     )
     gateway.wake = Wake(settings.redis_url, gateway=gateway.id)
     web_channel = WebChannel(gateway, settings, tokens, media, heartbeat=heartbeat)
     gateway.add(web_channel)
+    gateway.limits = MessageLimits(settings.gateway)
     app[GATEWAY], app[MEDIA], app[WEB], app[ENGINE] = gateway, media, web_channel, engine
     for extend in _extensions() if extensions is None else extensions:
         extend(app, gateway, settings, media)

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from aiohttp import web
 
-from bot.message import Language
+from bot.message import Attachment, Language
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Capabilities:
     typing: bool = False
     max_bytes: int | None = None  # longest text, UTF-8 bytes
     batch: int = 1  # most messages of one turn that `deliver` gets at once (to merge them)
-    attempts: int = 8  # tries for one message before it is marked failed
+    attempts: int = 8  # tries for one message that `deliver` raises at, before it is marked failed
+    passive: bool = False  # replies may also leave in the answer to the platform's own request
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Delivery:
     reason: str | None = None
     platform_id: str | None = None
     unreachable: bool = False  # the shopper blocked us or left
+    slip: bool = False  # with retry: the channel raised, so the message itself may be what is wrong
 
 
 class Channel(Protocol):
@@ -117,6 +119,13 @@ class Channel(Protocol):
 
     async def typing(self, conversation: Conversation, on: bool) -> None:
         """Show, or stop showing, that an answer is being written."""
+
+    async def fetch(self, conversation: Conversation, file: str) -> Attachment:
+        """Bring a file of the shopper's (one of `Inbound.files`) into the media store.
+
+        Raises:
+            ChannelError: the platform does not give it, or it is none that is taken.
+        """
 
 
 def plain_text(message: OutboxMessage, capabilities: Capabilities) -> str:

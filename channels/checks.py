@@ -20,7 +20,7 @@ from bot.exceptions import SettingsError
 from bot.settings import Settings
 from channels.gateway import Gateway
 from channels.store import Store
-from channels.telegram import _Account as TelegramAccount
+from channels.telegram import TelegramAccount
 from channels.wechat.api import REMEDIES, ApiError, OfficialAccountApi
 from channels.wechat.envelope import FRESH, Envelope, read_key, signature
 from channels.wecom import WecomApi, WecomError

@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.database import now_ms
@@ -36,6 +38,7 @@ from channels.wake import Wake
 logger = logging.getLogger(__name__)
 
 MAX_TEXT = 2000  # characters; more is answered kindly and not understood
+from channels.limits import MessageLimits
 MAX_STORED = 10_000  # characters kept of a longer text
 SAY = "gateway:say:"  # payload prefix: the gateway answers itself, with that sentence of texts.py
 PERSON = "gateway:person"  # payload of the button that asks for a person; works while Rasa is down
@@ -48,6 +51,9 @@ _OWN = 902
 
 class Dialogue(Protocol):
     """What the gateway needs of Rasa; `channels.rasa_client.RasaClient` is one."""
+# Errors that say nothing about the message that was worked on.
+_PASSING = (OperationalError, InterfaceError, PoolTimeout, OSError)
+
 
     async def turn(
         self, *, message_id: str, sender: str, text: str, payload: bool, metadata: dict[str, Any], retry: bool
@@ -65,10 +71,12 @@ class Patience:
     sweep: float = 1.0
     lease: float = 15.0
 
-    def wait(self, attempts: int) -> float:
-        return float(min(self.longest, self.first * 2 ** min(max(0, attempts - 1), 20)))
+    def wait(self, attempts: int, longest: float | None = None) -> float:
+        return float(min(longest or self.longest, self.first * 2 ** min(max(0, attempts - 1), 20)))
+    longest_delivery: float = 60.0  # a platform that is down is asked again that often
 
 
+    deliver_for: float = 6 * 3600.0  # a platform cannot be reached: how long a reply waits for it
 OnRating = Callable[[str, dict[str, Any]], Awaitable[None]]  # (conversation, the rating event's body)
 OnHandoff = Callable[[Conversation, Handoff, Ownership], Awaitable[None]]
 # In the transaction of a hand-over, with the message that led to it: the packet to keep and the one
@@ -90,6 +98,7 @@ class Gateway:
 
     def __init__(
         self,
+Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conversation)
         store: Store,
         dialogue: Dialogue,
         channels: Sequence[Channel] = (),
@@ -119,6 +128,7 @@ class Gateway:
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._deliveries: dict[str, asyncio.Task[None]] = {}
         self._again: set[tuple[str, str]] = set()  # (lane, conversation) that was poked while it worked
+        self.limits: MessageLimits | None = None
         self._finished: dict[str, list[asyncio.Future[None]]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._seen: dict[str, int] = {}  # last sequence number of the conversations shown here
@@ -132,7 +142,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Take up what an earlier gateway left, then work."""
-        await self.store.give_back_passive()
+        await self.store.give_back_claims(at_start=True)
         await self.wake.start()
         for channel in self.channels.values():
             await channel.start()
@@ -160,7 +170,13 @@ class Gateway:
     # in
 
     async def receive(
-        self, inbound: Inbound, *, raw: str | None = None, passive_for: float = 0.0
+        self,
+        inbound: Inbound,
+        *,
+        raw: str | None = None,
+        passive_for: float = 0.0,
+        refuse: bool = False,
+        along: Along | None = None,
     ) -> Received:
         """Store a message; it is safe when this returns. The same `dedup_key` is one message.
 
@@ -168,11 +184,15 @@ class Gateway:
         can put them into the answer to the platform's own request (`wait_for_turn`, `take_passively`).
 
         Raises:
-            TooMany: so many messages wait that another would only make it worse.
+            TooMany: so many messages wait that another would only make it worse; or, with `refuse`, this
+                shopper or network address sent too many.
         """
         if self._backlog >= self._max_backlog:
             raise TooMany("More messages are waiting than the gateway can bear", retry_after=5)
         if len(inbound.text) > MAX_STORED:
+        `along` is done in the same transaction, for a message that is new. A shopper over the limits is
+        refused when the channel can say so (`refuse`); else the message is kept, read by people only, and
+        answered with the wish for patience, once a minute.
             inbound = inbound.model_copy(update={"text": inbound.text[:MAX_STORED]})
         locale = inbound.locale or language_of(inbound.text)
         now = now_ms()
@@ -217,13 +237,37 @@ class Gateway:
         self._poke("delivery", conversation.id)
         return Received(message_id, conversation.id, seq, False)
 
+            if along is not None:
+                await along(connection, conversation.id)
     async def press(self, conversation: str, token: str) -> tuple[str, str] | None:
+            if self.limits is not None:
+                try:
+                    await self.limits.take(connection, conversation.id, inbound.source)
+                except TooMany:
+                    if refuse:
+                        raise  # and nothing of this happened
+                    await self._not_read(connection, conversation, message_id)
         """(title, payload) behind a button of this conversation, for the channel's `Inbound`."""
         return await self.store.button(conversation, token)
 
     # passive replies (WeChat answers inside the platform's own request)
 
     async def wait_for_turn(self, message_id: str, timeout: float) -> bool:
+    async def _not_read(
+        self, connection: AsyncConnection, conversation: Conversation, message_id: str
+    ) -> None:
+        """A message over the limits: no turn, and one sentence a minute that says so."""
+        logger.warning("gateway.over_limit conversation=%s", conversation.id)
+        await self.store.finish(connection, message_id, "over_limit")
+        if (await ownership.get(connection, conversation.id)).bot_may_speak:
+            body = self._body(Reply(text=say("over_limit", conversation.language)), ())
+            await self.store.add_message(
+                connection,
+                conversation,
+                Draft(new_id(), _OWN, "system", body),
+                inbound=f"over_limit:{conversation.id}:{now_ms() // 60_000}",
+            )
+
         """Wait until the turn of this message is over. False when it is not after `timeout` seconds."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._finished.setdefault(message_id, [])
@@ -439,7 +483,25 @@ class Gateway:
                     return
                 continue
             async with self._slots:
-                await self._turn(head)
+                await self.store.give_back_claims()
+                try:
+                    await self._turn(head)
+                except _PASSING:
+                    raise  # of the database or the network, not of this message; the sweep tries again
+                except Exception as exc:
+                    await self._tripped(head, exc)
+
+    async def _tripped(self, waiting: Waiting, error: Exception) -> None:
+        """A message that makes us stumble must not stop those behind it for ever."""
+        logger.exception("gateway.turn_raised message=%s", waiting.id)
+        failure = TurnFailed(f"{type(error).__name__}: {error}")
+        known = await self.store.conversation(waiting.conversation)
+        if known is not None:
+            await self._failed(waiting, known, await self.owner(known.id), failure, poison=True)
+            return
+        async with self.store.write() as connection:
+            await self.store.park(connection, waiting.id, str(failure))
+        self._over(waiting)
 
     async def _turn(self, waiting: Waiting) -> None:
         inbound = Inbound.model_validate(waiting.body)
@@ -488,6 +550,8 @@ class Gateway:
                 payload=payload is not None,
                 metadata={
                     "channel": inbound.channel,
+        if inbound.files:
+            inbound = await self._fetch(waiting, known, inbound)
                     "locale": known.locale,
                     "source": inbound.source,
                     "customer": inbound.customer,
@@ -550,6 +614,28 @@ class Gateway:
         replies: Sequence[Reply],
         *,
         author: str = "bot",
+    async def _fetch(self, waiting: Waiting, known: Conversation, inbound: Inbound) -> Inbound:
+        """The message with its files in our store, written down, so that it is done once."""
+        channel = self.channels[known.channel]
+        attachments, lost = list(inbound.attachments), False
+        for file in inbound.files:
+            try:
+                attachments.append(await channel.fetch(known, file))
+            except ChannelError as exc:
+                lost = True
+                logger.warning("gateway.file_lost conversation=%s reason=%s", known.id, exc)
+        payload = inbound.payload
+        if lost and not attachments and not inbound.text and payload is None:
+            payload = SAY + "file_lost"
+        fetched = inbound.model_copy(
+            update={"files": (), "attachments": tuple(attachments), "payload": payload}
+        )
+        await self.store.attach(
+            waiting, fetched.model_dump(mode="json"), [attachment.model_dump() for attachment in attachments]
+        )
+        self.wake.wake(known.id)
+        return fetched
+
         start: int = 0,
         outcome: str = "answered",
     ) -> None:
@@ -691,7 +777,7 @@ class Gateway:
         wait = self.patience.wait(attempts)
         if not poison:  # that one is tried again within seconds and then parked with a word of its own
             await self._apologise(waiting, known, owner)
-        await self.store.postpone(waiting.id, now + int(wait * 1000), since, str(error))
+        await self.store.postpone(waiting.id, now + int(wait * 1000), since, str(error), attempts)
 
     async def _apologise(self, waiting: Waiting, known: Conversation, owner: Ownership) -> None:
         """Once per conversation and outage."""
@@ -781,8 +867,14 @@ class Gateway:
             known = await self._conversation(conversation)
             delivery = await self._deliver(channel, known, messages)
             attempts = messages[0].attempts + 1
-            spent = delivery.status == "retry" and attempts >= channel.capabilities.attempts
-            wait = delivery.after if delivery.after is not None else self.patience.wait(attempts)
+            spent = delivery.status == "retry" and (
+                attempts >= channel.capabilities.attempts
+                if delivery.slip
+                else now_ms() - messages[0].created_at >= self.patience.deliver_for * 1000
+            )
+            wait = delivery.after
+            if wait is None:
+                wait = self.patience.wait(attempts, self.patience.longest_delivery)
             await self.store.settle(
                 messages,
                 delivery,
@@ -809,7 +901,7 @@ class Gateway:
             raise
         except Exception as exc:  # a channel's slip must not stop the lane
             logger.exception("gateway.deliver_raised channel=%s", channel.name)
-            return Delivery("retry", reason=f"{type(exc).__name__}: {exc}")
+            return Delivery("retry", reason=f"{type(exc).__name__}: {exc}", slip=True)
 
     async def _typing(self, known: Conversation, on: bool) -> None:
         channel = self.channels.get(known.channel)
@@ -823,6 +915,10 @@ class Gateway:
         if known is None:
             raise LookupError(f"There is no conversation {conversation}")
         return known
+            if channel.capabilities.passive:
+                messages = await self.store.claim(messages)
+                if not messages:
+                    continue  # they are leaving with the platform's own request
 
 
 async def change_owner(

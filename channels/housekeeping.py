@@ -15,6 +15,7 @@ from aiohttp import web
 from bot.privacy.retention import purge
 from bot.settings import Settings
 from channels.gateway import Gateway
+from channels.limits import forget_full
 from channels.media import MediaStore
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
             wait = EVERY
             try:
                 gone = await purge(gateway.store.engine, settings)
+                async with gateway.store.write() as connection:
+                    gone["limits"] = await forget_full(connection)
             except Exception:  # the outermost door of this task; tomorrow is another day
                 logger.exception("housekeeping.purge_failed")
             else:

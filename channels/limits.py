@@ -1,65 +1,95 @@
-"""How much one shopper, or one network address, may send.
+"""How much one shopper, or one network address, may send; counted in the database, so for all gateways together.
 
-A bucket for bursts and a window for persistence, both in memory: a restart forgives, which is fine for
-what is only a fence against floods. This module knows no platform.
+Each limit is the generic cell rate algorithm (ITU-T I.371): one number per key, the time at which the key would
+be back to its full allowance, moved by one statement. So two gateways that count at the same moment count right,
+and nothing has to be swept up in time. This module knows no platform.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from dataclasses import dataclass
 
+from sqlalchemy import BigInteger, Column, Index, String, Table, case, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.database import metadata, now_ms
 from bot.exceptions import TooMany
+from bot.settings import GatewaySettings
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("full_at", BigInteger, nullable=False),  # ms: when the whole allowance is there again
+    Index("ix_rate_limits_full_at", "full_at"),
+)
 
 
-class Bucket:
-    """`burst` at once, then `rate` a second, per key."""
+@dataclass(frozen=True)
+class Limit:
+    """`count` at once; each comes back after `seconds / count`. A `count` of 0 lets nothing through."""
 
-    def __init__(
-        self, rate: float, burst: int, *, keys: int = 50_000, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate, self._burst, self._keys, self._clock = rate, burst, keys, clock
-        self._state: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key -> (tokens, when)
+    name: str
+    count: int
+    seconds: float
 
-    def take(self, key: str) -> None:
-        """Raises:
-        TooMany: the bucket is empty.
+    async def take(self, connection: AsyncConnection, key: str, *, now: int | None = None) -> None:
+        """Count one more for this key, in the caller's transaction. `now` in ms.
+
+        Raises:
+            TooMany: it does not fit; `retry_after` (seconds) is when the next one will. Nothing was counted.
         """
-        now = self._clock()
-        tokens, then = self._state.pop(key, (float(self._burst), now))
-        tokens = min(float(self._burst), tokens + (now - then) * self._rate)
-        allowed = tokens >= 1
-        self._state[key] = (tokens - 1 if allowed else tokens, now)
-        while len(self._state) > self._keys:
-            self._state.popitem(last=False)
-        if not allowed:
-            raise TooMany(f"More than {self._burst} at once", retry_after=round((1 - tokens) / self._rate, 2))
+        if self.count <= 0:
+            raise TooMany(f"No {self.name} are taken", retry_after=self.seconds)
+        at = now_ms() if now is None else now
+        each = max(1, round(self.seconds * 1000 / self.count))  # ms
+        full = rate_limits.c.full_at
+        name = f"{self.name}:{key}"
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        counted = await connection.execute(
+            dialect.insert(rate_limits)
+            .values(key=name, full_at=at + each)
+            .on_conflict_do_update(
+                index_elements=["key"],
+                # typed: the driver would take a plain number in an expression for a 32-bit one
+                set_={
+                    "full_at": case((full > at, full), else_=literal(at, BigInteger))
+                    + literal(each, BigInteger)
+                },
+                where=full <= at + each * (self.count - 1),
+            )
+        )
+        if counted.rowcount == 1:
+            return
+        row = (await connection.execute(select(full).where(rate_limits.c.key == name))).scalar_one()
+        wait = (row - each * (self.count - 1) - at) / 1000
+        raise TooMany(
+            f"More than {self.count} {self.name} in {self.seconds:g} s", retry_after=round(max(wait, 0.01), 2)
+        )
 
 
-class Window:
-    """At most `limit` in any `seconds`, per key."""
+class MessageLimits:
+    """What a shopper's message has to fit into."""
 
-    def __init__(
-        self, limit: int, seconds: float, *, keys: int = 50_000, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._limit, self._seconds, self._keys, self._clock = limit, seconds, keys, clock
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._burst = Limit(
+            "burst", settings.messages_burst, settings.messages_burst / settings.messages_per_second
+        )
+        self._messages = Limit("messages", settings.messages_per_10_minutes, 600)
+        self._source = Limit("source", settings.source_per_10_minutes, 600)
 
-    def take(self, key: str) -> None:
+    async def take(self, connection: AsyncConnection, conversation: str, source: str | None) -> None:
         """Raises:
-        TooMany: the window is full.
+        TooMany: the shopper or the network address sent too much.
         """
-        now = self._clock()
-        times = self._times.pop(key, None) or deque()
-        while times and times[0] <= now - self._seconds:
-            times.popleft()
-        allowed = len(times) < self._limit
-        if allowed:
-            times.append(now)
-        self._times[key] = times
-        while len(self._times) > self._keys:
-            self._times.popitem(last=False)
-        if not allowed:
-            wait = self._seconds if not times else times[0] + self._seconds - now
-            raise TooMany(f"More than {self._limit} in {self._seconds:g} s", retry_after=round(wait, 1))
+        await self._burst.take(connection, conversation)
+        await self._messages.take(connection, conversation)
+        if source is not None:
+            await self._source.take(connection, source)
+
+
+async def forget_full(connection: AsyncConnection, *, now: int | None = None) -> int:
+    """Remove the rows that say nothing any more; how many there were."""
+    at = now_ms() if now is None else now
+    return int((await connection.execute(rate_limits.delete().where(rate_limits.c.full_at <= at))).rowcount)

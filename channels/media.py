@@ -25,6 +25,7 @@ MAX_PIXELS = 40_000_000  # a small file can claim a huge picture
 _MAX_SIDE = 4096
 _ID = re.compile(r"[A-Za-z0-9_-]{22}\.[a-z0-9]{2,4}")
 Kind = Literal["image", "voice", "video", "file"]
+KINDS: tuple[Kind, ...] = ("image", "voice", "video", "file")
 
 # ending -> (kind, content type); the ending is ours, chosen by what the bytes are
 TYPES: dict[str, tuple[Kind, str]] = {

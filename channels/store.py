@@ -116,7 +116,8 @@ outbox = Table(
     Column("seq", Integer, nullable=False),
     Column("author", String(16), nullable=False),
     Column("body", SealedJSON, nullable=False),
-    Column("state", String(16), nullable=False),  # pending, held, delivered, unknown, failed
+    # pending, held, delivered, unknown, failed; for a moment claimed by one of two ways out: passive, sending
+    Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", BigInteger, nullable=False, default=0),
     Column("error", Text),
@@ -206,6 +207,12 @@ class Draft:
     author: str
     body: dict[str, Any]
     payloads: tuple[tuple[str, str, str], ...] = ()  # (token, title, payload)
+
+
+# How long a claim (state passive or sending) holds, ms. Far longer than any way out takes: a claim that is
+# older belongs to a gateway that died.
+CLAIM_LIFE = 60_000
+_CLAIMED = ("passive", "sending")
 
 
 def new_id() -> str:
@@ -491,13 +498,26 @@ class Store:
             .values(state="done", outcome=outcome, done_at=now_ms())
         )
 
-    async def postpone(self, message_id: str, next_at: int, failed_at: int, error: str) -> None:
+    async def postpone(
+        self, message_id: str, next_at: int, failed_at: int, error: str, attempts: int
+    ) -> None:
         async with self.write() as connection:
             await connection.execute(
                 inbox.update()
                 .where(inbox.c.id == message_id)
-                .values(next_at=next_at, failed_at=failed_at, error=error[:2000])
+                .values(next_at=next_at, failed_at=failed_at, error=error[:2000], attempts=attempts)
             )
+
+    async def attach(self, waiting: Waiting, body: dict[str, Any], media: Sequence[dict[str, Any]]) -> None:
+        """The message's files are here: write them into the message and into its line."""
+        async with self.write() as connection:
+            await self.bump(connection, waiting.conversation, 0)  # locks the conversation's row
+            await connection.execute(inbox.update().where(inbox.c.id == waiting.id).values(body=body))
+            line = and_(events.c.conversation == waiting.conversation, events.c.seq == waiting.seq)
+            row = (await connection.execute(select(events.c.body).where(line))).first()
+            if row is not None:
+                shown = {**row.body, "media": list(media)}
+                await connection.execute(events.update().where(line).values(body=shown))
 
     async def park(self, connection: AsyncConnection, message_id: str, error: str) -> None:
         await connection.execute(
@@ -591,19 +611,26 @@ class Store:
         return seq
 
     async def next_deliveries(self, conversation: str, batch: int) -> tuple[list[OutboxMessage], int]:
-        """The oldest undelivered messages, all of one turn, and when they are due (ms)."""
+        """The oldest undelivered messages, all of one turn, and when they are due (ms).
+
+        None while an older one is claimed: nothing may overtake it.
+        """
         query = (
             select(outbox)
-            .where(outbox.c.conversation == conversation, outbox.c.state == "pending")
+            .where(outbox.c.conversation == conversation, outbox.c.state.in_(("pending", *_CLAIMED)))
             .order_by(outbox.c.position)
             .limit(batch)
         )
         async with self.read() as connection:
             rows = (await connection.execute(query)).all()
-        if not rows:
+        if not rows or rows[0].state in _CLAIMED:
             return [], 0
         head = rows[0]
-        same = [row for n, row in enumerate(rows) if n == 0 or (head.inbound and row.inbound == head.inbound)]
+        same = [
+            row
+            for n, row in enumerate(rows)
+            if n == 0 or (head.inbound and row.inbound == head.inbound and row.state == "pending")
+        ]
         return [_outbox_message(row) for row in same], head.next_at
 
     async def messages_of(self, inbound: str) -> list[OutboxMessage]:
@@ -625,13 +652,20 @@ class Store:
             and_(outbox.c.conversation == conversation, outbox.c.state.in_(("pending", "held")))
         )
 
-    async def _take(self, which: Any) -> list[OutboxMessage]:
+    async def claim(self, messages: Sequence[OutboxMessage]) -> list[OutboxMessage]:
+        """Those of the messages that are still to be delivered, claimed for the way out the channel has itself."""
+        ids = [message.id for message in messages]
+        return await self._take(and_(outbox.c.id.in_(ids), outbox.c.state == "pending"), "sending")
+
+    async def _take(self, which: Any, state: str = "passive") -> list[OutboxMessage]:
         """Only one of several callers gets a message."""
         async with self.write() as connection:
             query = select(outbox).where(which).order_by(outbox.c.position)
             rows = (await connection.execute(query if self.embedded else query.with_for_update())).all()
             await connection.execute(
-                outbox.update().where(outbox.c.id.in_([row.id for row in rows])).values(state="passive")
+                outbox.update()
+                .where(outbox.c.id.in_([row.id for row in rows]))
+                .values(state=state, next_at=now_ms() + CLAIM_LIFE)
             )
             return [_outbox_message(row) for row in rows]
 
@@ -672,12 +706,16 @@ class Store:
             .values(state="pending", attempts=0, next_at=0)
         )
 
-    async def give_back_passive(self) -> None:
-        """At start: what was claimed for a passive reply that perhaps never left goes out normally."""
+    async def give_back_claims(self, *, at_start: bool = False) -> None:
+        """What a gateway claimed and died with goes out normally. Embedded, nobody else can hold a claim at start."""
+        abandoned = outbox.c.state.in_(_CLAIMED)
+        if not (at_start and self.embedded):
+            abandoned = and_(abandoned, outbox.c.next_at <= now_ms())
+            async with self.read() as connection:
+                if (await connection.execute(select(outbox.c.id).where(abandoned).limit(1))).first() is None:
+                    return
         async with self.write() as connection:
-            await connection.execute(
-                outbox.update().where(outbox.c.state == "passive").values(state="pending", next_at=0)
-            )
+            await connection.execute(outbox.update().where(abandoned).values(state="pending", next_at=0))
 
     # buttons
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy import BigInteger, Column, String, Table, Text, select
+from sqlalchemy import BigInteger, Column, String, Table, select
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import ChatAction, ParseMode
 from telegram.error import (
@@ -39,10 +39,11 @@ from telegram.request import HTTPXRequest
 from bot.database import metadata, now_ms
 from bot.exceptions import ChannelError, SettingsError, TooMany
 from bot.message import Attachment, Inbound
+from bot.privacy.cipher import SealedText
 from bot.settings import Settings, TelegramSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import SAY, Gateway
-from channels.media import MediaStore
+from channels.media import KINDS, MediaStore
 from channels.store import conversations
 
 logger = logging.getLogger(__name__)
@@ -60,15 +61,21 @@ albums = Table(
     metadata,
     Column("account", String(64), primary_key=True),
     Column("update_id", BigInteger, primary_key=True),
-    Column("album", String(64), nullable=False),
-    Column("raw", Text, nullable=False),
+    Column("album", String(64), nullable=False),  # begins with the chat's id, by which an erasure finds it
+    Column("raw", SealedText, nullable=False),
     Column("at", BigInteger, nullable=False),  # ms
 )
 
 
-class _Account:
-    def __init__(self, name: str, settings: TelegramSettings) -> None:
-        where = f"telegram.{name}"
+class TelegramAccount:
+    """One bot and the library's client for it.
+
+    Raises:
+        SettingsError: the token or the webhook's secret is malformed; `where` names the block of settings.
+    """
+
+    def __init__(self, name: str, settings: TelegramSettings, *, where: str | None = None) -> None:
+        where = where or f"telegram.{name}"
         if not re.fullmatch(r"\d+:[\w-]{10,}", settings.token):
             raise SettingsError(f"{where}.token is no bot token: copy it from @BotFather (123456:ABC...).")
         if settings.mode == "webhook" and not re.fullmatch(r"[\w-]{16,256}", settings.webhook_secret):
@@ -118,7 +125,7 @@ class TelegramChannel:
         self._public_url = public_url.rstrip("/")
         self._pace = pace
         self._patience = patience
-        self._accounts = {name: _Account(name, settings) for name, settings in bots.items()}
+        self._accounts = {name: TelegramAccount(name, settings) for name, settings in bots.items()}
         self._tasks: set[asyncio.Task[None]] = set()
         self._typing: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, float] = {}  # chat -> when something was sent, monotonic
@@ -161,7 +168,7 @@ class TelegramChannel:
 
     # in
 
-    async def _run(self, account: _Account) -> None:
+    async def _run(self, account: TelegramAccount) -> None:
         """Reach Telegram, then poll or set the webhook; again and again until it works."""
         wait = self._patience
         for row in await self._waiting_albums(account.name):
@@ -198,7 +205,7 @@ class TelegramChannel:
             await asyncio.sleep(wait)
             wait = min(60.0, wait * 2)
 
-    async def _poll(self, account: _Account) -> None:
+    async def _poll(self, account: TelegramAccount) -> None:
         """An update is confirmed (by the next offset) only when it is stored."""
         offset = None
         while True:
@@ -214,7 +221,7 @@ class TelegramChannel:
                     await asyncio.sleep(1)
                 offset = update.update_id + 1
 
-    async def _take_or_log(self, account: _Account, update: dict[str, Any]) -> bool:
+    async def _take_or_log(self, account: TelegramAccount, update: dict[str, Any]) -> bool:
         try:
             await self._take(account, update)
         except TooMany:
@@ -241,7 +248,7 @@ class TelegramChannel:
             return web.Response(status=429)  # Telegram comes again
         return web.Response()
 
-    async def _take(self, account: _Account, update: dict[str, Any]) -> None:
+    async def _take(self, account: TelegramAccount, update: dict[str, Any]) -> None:
         """Store one update. Unknown kinds are ignored.
 
         Raises:
@@ -260,7 +267,9 @@ class TelegramChannel:
             else:
                 await self._message(account, int(update["update_id"]), [message])
 
-    async def _message(self, account: _Account, update_id: int, messages: list[dict[str, Any]]) -> None:
+    async def _message(
+        self, account: TelegramAccount, update_id: int, messages: list[dict[str, Any]]
+    ) -> None:
         """One message, or the pictures of one album. An edited message is taken as a new one: what it
         corrects may have been acted on already, and a correction is what the dialogue knows to treat."""
         first = messages[0]
@@ -268,15 +277,7 @@ class TelegramChannel:
             (str(m["caption"]) for m in messages if m.get("caption")), ""
         )
         payload: str | None = None
-        attachments: list[Attachment] = []
-        lost = False
-        for message in messages:
-            if file := _picture(message):
-                try:
-                    attachments.append(await self._fetch(account, file))
-                except (ChannelError, TelegramError) as exc:
-                    lost = True
-                    logger.warning("telegram.media_lost reason=%s", account.redacted(exc))
+        files = tuple(str(file["file_id"]) for message in messages if (file := _file(message)))
         if text.startswith("/start"):
             text, payload = self._started(text)
         elif text.startswith("/help"):
@@ -289,21 +290,21 @@ class TelegramChannel:
             text = str(contact.get("phone_number") or "") if own else ""
         elif first.get("voice") or first.get("audio"):
             payload = SAY + "voice_unheard"
-        if not text and not attachments and payload is None:
-            payload = SAY + ("picture_lost" if lost else "unreadable")
-        await self._receive(
-            account, first, f"u{update_id}", text=text, payload=payload, attachments=tuple(attachments)
-        )
+        elif (first.get("video") or first.get("video_note")) and not text:
+            payload = SAY + "video_unseen"
+        if not text and not files and payload is None:
+            payload = SAY + "unreadable"
+        await self._receive(account, first, f"u{update_id}", text=text, payload=payload, files=files)
 
     async def _receive(
         self,
-        account: _Account,
+        account: TelegramAccount,
         message: dict[str, Any],
         key: str,
         *,
         text: str,
         payload: str | None = None,
-        attachments: tuple[Attachment, ...] = (),
+        files: tuple[str, ...] = (),
         sender: dict[str, Any] | None = None,
     ) -> None:
         sender = sender or message["from"]
@@ -316,7 +317,7 @@ class TelegramChannel:
                 dedup_key=key,
                 text=text,
                 payload=payload,
-                attachments=attachments,
+                files=files,
                 locale=str(sender.get("language_code") or "") or None,
                 customer=f"telegram:{shopper}",
                 source=hashlib.sha256(f"telegram:{shopper}".encode()).hexdigest()[:32],
@@ -333,7 +334,7 @@ class TelegramChannel:
             return order, None
         return "", SAY + "welcome"
 
-    async def _pressed(self, account: _Account, query: dict[str, Any]) -> None:
+    async def _pressed(self, account: TelegramAccount, query: dict[str, Any]) -> None:
         """A button. The wheel on it stops at once; a second tap is the first one."""
         self._later(self._answer_query(account, str(query["id"])))
         message = query.get("message")
@@ -350,13 +351,13 @@ class TelegramChannel:
         key = f"b{chat}:{message['message_id']}:{query.get('data')}"
         await self._receive(account, message, key, text=title, payload=payload, sender=query["from"])
 
-    async def _answer_query(self, account: _Account, query: str) -> None:
+    async def _answer_query(self, account: TelegramAccount, query: str) -> None:
         try:
             await account.bot.answer_callback_query(query)
         except TelegramError as exc:  # "query is too old" is nobody's fault
             logger.debug("telegram.query_not_answered reason=%s", account.redacted(exc))
 
-    async def _member(self, account: _Account, change: dict[str, Any]) -> None:
+    async def _member(self, account: TelegramAccount, change: dict[str, Any]) -> None:
         known = await self._gateway.store.find_conversation(
             self.name, account.name, str(int(change["chat"]["id"]))
         )
@@ -364,7 +365,7 @@ class TelegramChannel:
             status = change["new_chat_member"]["status"]
             await self._gateway.store.set_reachable(known.id, status not in ("kicked", "left"))
 
-    async def _album(self, account: _Account, update: dict[str, Any], message: dict[str, Any]) -> None:
+    async def _album(self, account: TelegramAccount, update: dict[str, Any], message: dict[str, Any]) -> None:
         album = f"{message['chat']['id']}:{message['media_group_id']}"
         async with self._gateway.store.write() as connection:
             first = (
@@ -389,7 +390,7 @@ class TelegramChannel:
             rows = await connection.execute(select(albums.c.album).where(albums.c.account == name).distinct())
             return [row.album for row in rows]
 
-    async def _join_album(self, account: _Account, album: str) -> None:
+    async def _join_album(self, account: TelegramAccount, album: str) -> None:
         await asyncio.sleep(ALBUM)
         mine = (albums.c.account == account.name) & (albums.c.album == album)
         async with self._gateway.store.read() as connection:
@@ -403,17 +404,19 @@ class TelegramChannel:
         async with self._gateway.store.write() as connection:
             await connection.execute(albums.delete().where(mine))
 
-    async def _fetch(self, account: _Account, file: dict[str, Any]) -> Attachment:
-        """Download and keep a picture. The address holds the token, so it ends here.
-
-        Raises:
-            ChannelError: too large, or no picture.
-            TelegramError: Telegram does not give it.
-        """
-        if int(file.get("file_size") or 0) > min(MAX_DOWNLOAD, self._media.max_bytes):
-            raise ChannelError("The picture is too large")
-        found = await account.bot.get_file(str(file["file_id"]))
-        return await self._media.put(bytes(await found.download_as_bytearray()))
+    async def fetch(self, conversation: Conversation, file: str) -> Attachment:
+        """Download and keep a file. The address holds the token, so it ends here."""
+        account = self._accounts.get(conversation.account)
+        if account is None:
+            raise ChannelError(f"telegram.{conversation.account} is not configured any more")
+        try:
+            found = await account.bot.get_file(file)
+            if int(found.file_size or 0) > min(MAX_DOWNLOAD, self._media.max_bytes):
+                raise ChannelError("The file is too large")
+            data = bytes(await found.download_as_bytearray())
+        except TelegramError as exc:
+            raise ChannelError(account.redacted(exc)) from None
+        return await self._media.put(data, kinds=KINDS)
 
     # out
 
@@ -449,7 +452,7 @@ class TelegramChannel:
         self._sent.pop(message.id, None)
         return Delivery(platform_id=str(number))
 
-    async def _send(self, account: _Account, chat: str, message: OutboxMessage) -> int:
+    async def _send(self, account: TelegramAccount, chat: str, message: OutboxMessage) -> int:
         """Pictures, then text in pieces, the buttons under the last. Goes on where a retry left off."""
         keyboard = InlineKeyboardMarkup(
             [[InlineKeyboardButton(b.title[:BUTTON], callback_data=b.token)] for b in message.buttons]
@@ -472,7 +475,12 @@ class TelegramChannel:
         return number
 
     async def _send_text(
-        self, account: _Account, chat: str, text: str, marked: bool, markup: InlineKeyboardMarkup | None
+        self,
+        account: TelegramAccount,
+        chat: str,
+        text: str,
+        marked: bool,
+        markup: InlineKeyboardMarkup | None,
     ) -> int:
         try:
             mode = ParseMode.HTML if marked else None
@@ -484,7 +492,7 @@ class TelegramChannel:
             sent = await account.bot.send_message(chat, plain, reply_markup=markup)
         return int(sent.message_id)
 
-    async def _slow_down(self, account: _Account, chat: str) -> None:
+    async def _slow_down(self, account: TelegramAccount, chat: str) -> None:
         key = f"{account.name}:{chat}"
         wait = self._last.get(key, 0.0) + self._pace - time.monotonic()
         if wait > 0:
@@ -510,7 +518,7 @@ class TelegramChannel:
                 self._keep_typing(account, conversation.shopper)
             )
 
-    async def _keep_typing(self, account: _Account, chat: str) -> None:
+    async def _keep_typing(self, account: TelegramAccount, chat: str) -> None:
         for _ in range(15):
             try:
                 await account.bot.send_chat_action(chat, ChatAction.TYPING)
@@ -520,13 +528,14 @@ class TelegramChannel:
             await asyncio.sleep(4)
 
 
-def _picture(message: dict[str, Any]) -> dict[str, Any] | None:
-    """The largest size of a photo, or a document that is a picture."""
+def _file(message: dict[str, Any]) -> dict[str, Any] | None:
+    """The largest size of a photo, or whatever other file the message holds."""
+    found: dict[str, Any] | None = None
     if photo := message.get("photo"):
-        found: dict[str, Any] = photo[-1]
-        return found
-    document = message.get("document") or {}
-    return document if str(document.get("mime_type") or "").startswith("image/") else None
+        found = photo[-1]
+    for kind in ("document", "voice", "audio", "video", "video_note"):
+        found = found or message.get(kind)
+    return found
 
 
 def _markup(message: OutboxMessage) -> str:

@@ -46,9 +46,14 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "抱歉，我还听不了语音，麻烦您打字告诉我，好吗？",
         "en": "Sorry, I cannot listen to voice messages yet. Could you type it for me?",
     },
-    "picture_lost": {
-        "zh": "抱歉，这张图片我没能收到，请再发一次（支持 JPG、PNG，最大 10 MB）。",
-        "en": "Sorry, that picture did not reach me. Please send it again (JPG or PNG, up to 10 MB).",
+    "video_unseen": {
+        "zh": "视频已收到，客服同事可以查看；我自己还看不懂视频，麻烦您用文字说一下情况，好吗？",
+        "en": "I have your video and our staff can watch it, but I cannot understand videos myself. "
+        "Could you tell me in words what happened?",
+    },
+    "file_lost": {
+        "zh": "抱歉，这个文件我没能收到，请再发一次（图片、语音、视频或 PDF，最大 10 MB）。",
+        "en": "Sorry, that file did not reach me. Please send it again (a picture, voice, video or PDF, up to 10 MB).",
     },
     "unreadable": {
         "zh": "抱歉，这类消息我还看不懂，麻烦您用文字告诉我需要什么。",
@@ -63,6 +68,15 @@ TEXTS: dict[str, dict[Language, str]] = {
         "想找人工，随时说“转人工”。\nHello! I can help with orders, refunds, returns and exchanges. Just write in English.",
         "en": "Hello! I can look up orders and deliveries, and help with refunds, returns, exchanges, addresses and invoices. "
         "Tell me what you need; say “person” at any time to talk to one.",
+    },
+    "over_limit": {
+        "zh": "您的消息有点多，我一时看不过来。请稍等一分钟再发，之前的内容客服同事也能看到。",
+        "en": "That was a lot of messages at once. Please wait a minute before you write again; "
+        "what you sent is kept and can be read by our staff.",
+    },
+    "too_busy": {
+        "zh": "现在咨询的人很多，这条消息没能收下，请过一会儿再发一次。",
+        "en": "Too many people are writing right now, so this message was not taken. Please send it again in a moment.",
     },
     "button_gone": {
         "zh": "这个选项已经失效了，请直接告诉我您需要什么。",

@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 from aiohttp import WSMsgType, web
 
 from bot.database import now_ms
-from bot.exceptions import MediaRefused, TokenRejected, TooMany
+from bot.exceptions import ChannelError, MediaRefused, TokenRejected, TooMany
 from bot.message import Attachment, Inbound
 from bot.settings import Settings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import Gateway
-from channels.limits import Bucket, Window
+from channels.limits import Limit
 from channels.media import MediaStore
 from channels.store import Event, events
 from channels.tokens import Tokens, Visitor
@@ -91,11 +91,7 @@ class WebChannel:
         self._sources: dict[str, int] = {}
         self._used_tickets: dict[str, float] = {}
         self._stopping = asyncio.Event()
-        limits = settings.gateway
-        self._burst = Bucket(limits.messages_per_second, limits.messages_burst)
-        self._persistence = Window(limits.messages_per_10_minutes, 600)
-        self._flood = Window(limits.source_per_10_minutes, 600)
-        self._uploads = Window(limits.uploads_per_day, 86_400)
+        self._uploads = Limit("uploads", settings.gateway.uploads_per_day, 86_400)
 
     # Channel
 
@@ -127,6 +123,9 @@ class WebChannel:
 
     async def typing(self, conversation: Conversation, on: bool) -> None:
         self.gateway.wake.wake(conversation.id, typing=on)
+
+    async def fetch(self, conversation: Conversation, file: str) -> Attachment:
+        raise ChannelError("A page uploads its files before it speaks of them")
 
     # who may speak
 
@@ -460,10 +459,6 @@ class WebChannel:
         client_id = frame.get("client_id")
         if not isinstance(client_id, str) or not 8 <= len(client_id) <= 64 or not _plain(client_id):
             raise _BadFrame("client_id must be 8 to 64 letters, digits, - or _")
-        shopper = f"{connection.visitor.site}|{connection.visitor.shopper}"
-        self._flood.take(connection.source)
-        self._burst.take(shopper)
-        self._persistence.take(shopper)
         visitor = connection.visitor
         received = await self.gateway.receive(
             Inbound(
@@ -479,7 +474,8 @@ class WebChannel:
                 source=connection.source,
                 customer=visitor.customer,
                 at=now_ms(),
-            )
+            ),
+            refuse=True,
         )
         return [
             {
@@ -654,7 +650,8 @@ class WebChannel:
         if connection is None:
             return self._json(request, _error("session", "Open a new session"), 401)
         try:
-            self._uploads.take(f"{site}|{connection.visitor.shopper}")
+            async with self.gateway.store.write() as counting:
+                await self._uploads.take(counting, connection.conversation)
             data = await _body(request, self.media.max_bytes)
             attachment = await self.media.put(data)
         except TooMany as exc:

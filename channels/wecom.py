@@ -15,6 +15,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import aiohttp
@@ -28,7 +29,7 @@ from bot.message import Attachment, Handoff, Inbound
 from bot.settings import Settings, WecomSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import SAY, Gateway
-from channels.media import MediaStore
+from channels.media import KINDS, MediaStore
 from channels.store import inbox
 from channels.texts import say
 from channels.wechat import allowance
@@ -331,7 +332,7 @@ class WecomChannel:
     ) -> None:
         shopper, text = str(message["external_userid"]), ""
         payload: str | None = None
-        attachments: tuple[Attachment, ...] = ()
+        files: tuple[str, ...] = ()
         if kind == "text":
             text = str(message["text"].get("content") or "")
             menu = message["text"].get("menu_id")
@@ -340,22 +341,21 @@ class WecomChannel:
             if button is not None:
                 text, payload = button
         elif kind == "image":
-            try:
-                data = await enterprise.api.download(str(message["image"]["media_id"]), self._media.max_bytes)
-                attachments = (await self._media.put(data),)
-            except ChannelError as exc:
-                logger.warning("wecom.media_lost account=%s reason=%s", account, exc)
-                payload = SAY + "picture_lost"
+            files = (str(message["image"]["media_id"]),)
         elif kind == "voice":
-            payload = SAY + "voice_unheard"
+            files, payload = (str(message["voice"]["media_id"]),), SAY + "voice_unheard"
+        elif kind == "video":
+            files, payload = (str(message["video"]["media_id"]),), SAY + "video_unseen"
+        elif kind == "file":
+            files = (str(message["file"]["media_id"]),)
         elif kind == "location":
             text = " ".join(str(message["location"].get(part) or "") for part in ("name", "address")).strip()
         elif kind == "link":
             text = " ".join(str(message["link"].get(part) or "") for part in ("title", "url")).strip()
-        if not text and not attachments and payload is None:
+        if not text and not files and payload is None:
             payload = SAY + "unreadable"
         text = await self._with_scene(account, shopper, text)
-        received = await self._gateway.receive(
+        await self._gateway.receive(
             Inbound(
                 channel=self.name,
                 account=account,
@@ -363,17 +363,20 @@ class WecomChannel:
                 dedup_key=str(message["msgid"]),
                 text=text,
                 payload=payload,
-                attachments=attachments,
+                files=files,
                 customer=f"wecom:{shopper}",
                 source=hashlib.sha256(f"wecom:{shopper}".encode()).hexdigest()[:32],
                 at=int(float(message["send_time"]) * 1000),
             ),
             raw=json.dumps(message, ensure_ascii=False),
+            along=partial(allowance.renew, trigger="message"),
         )
-        if not received.duplicate:
-            async with self._gateway.store.write() as connection:
-                await allowance.renew(connection, received.conversation, "message")
-            await self._gateway.deliver_held(received.conversation)
+
+    async def fetch(self, conversation: Conversation, file: str) -> Attachment:
+        enterprise = self._enterprises.get(conversation.account.partition(":")[0])
+        if enterprise is None:
+            raise ChannelError(f"wecom: {conversation.account} is not configured any more")
+        return await self._media.put(await enterprise.api.download(file, self._media.max_bytes), kinds=KINDS)
 
     async def _with_scene(self, account: str, shopper: str, text: str) -> str:
         """A link can carry an order number; said along once, with the first words that name none."""

@@ -30,6 +30,7 @@ TABLE_MODULES: tuple[str, ...] = (
     "channels.desk.staff",
     "channels.store",
     "channels.telegram",
+    "channels.limits",
     "channels.wechat.allowance",
     "channels.wechat.api",
     "channels.wecom",

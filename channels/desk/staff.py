@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Tabl
 
 from bot.database import metadata, now_ms
 from bot.exceptions import DeskError
-from channels.limits import Window
+from channels.limits import Limit
 from channels.store import Store
 
 Role = Literal["agent", "lead", "admin"]
@@ -85,8 +85,8 @@ class Staff:
         self._now = now
         self._hasher = PasswordHasher()
         # Against guessing: by name, whoever asks, and by source, whoever is asked for.
-        self._by_name = Window(8, 900)
-        self._by_source = Window(30, 900)
+        self._by_name = Limit("sign_in_name", 8, 900)
+        self._by_source = Limit("sign_in_source", 30, 900)
         self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
 
     # accounts
@@ -151,8 +151,9 @@ class Staff:
             TooMany: too many tries for this name or from this source.
             DeskError: wrong name or password; it is not said which.
         """
-        self._by_source.take(source)
-        self._by_name.take(name.casefold()[:64])
+        async with self._store.write() as connection:
+            await self._by_source.take(connection, _hash(source))
+            await self._by_name.take(connection, _hash(name.casefold()))
         query = select(users).where(users.c.name == name, users.c.active.is_(True))
         async with self._store.read() as connection:
             row = (await connection.execute(query)).first()

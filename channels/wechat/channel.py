@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -26,7 +27,8 @@ from bot.message import Attachment, Inbound
 from bot.settings import WechatSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import PERSON, SAY, Gateway
-from channels.media import MediaStore
+from channels.media import KINDS, MediaStore
+from channels.texts import language_of, say
 from channels.wechat import allowance, api
 from channels.wechat.api import ApiError, OfficialAccountApi
 from channels.wechat.envelope import (
@@ -71,7 +73,7 @@ class WechatChannel:
     """All configured Official Accounts; account `name` listens on /wechat/{name}."""
 
     name = "wechat"
-    capabilities = Capabilities(typing=True, max_bytes=MAX_BYTES, batch=8, attempts=5)
+    capabilities = Capabilities(typing=True, max_bytes=MAX_BYTES, batch=8, attempts=5, passive=True)
 
     def __init__(
         self,
@@ -133,42 +135,56 @@ class WechatChannel:
         except (KeyError, TypeError):
             logger.warning("wechat.push_refused account=%s reason=no sender or kind", account.name)
             return web.Response(status=400)
-        answer = await self._answer(account, letter, openid, kind)
+        answer, messages = await self._answer(account, letter, openid, kind)
         if answer is None:
             return web.Response(text=SILENT)
         sealed = account.envelope.seal(
             answer, request.query.get("nonce", ""), letter.key, as_json=letter.as_json
         )
-        return web.Response(
+        response = web.Response(
             text=sealed, content_type="application/json" if letter.as_json else "application/xml"
         )
+        # Written down as delivered only when it is on its way: killed in between, it goes out once more.
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            await self._gateway.passively_delivered(messages, Delivery("retry", after=0.0, reason="hung up"))
+        else:
+            await self._gateway.passively_delivered(messages)
+        return response
 
-    async def _answer(self, account: _Account, letter: Letter, openid: str, kind: str) -> str | None:
-        """The passive reply, or None for `success`. Never raises once the push is stored."""
+    async def _answer(
+        self, account: _Account, letter: Letter, openid: str, kind: str
+    ) -> tuple[str | None, Sequence[OutboxMessage]]:
+        """The passive reply (None: `success`) and the messages in it. Never raises once the push is stored."""
         fields = letter.fields
         key = dedup_key(fields, openid, kind)
+        to, sender = openid, str(fields.get("ToUserName", ""))
         try:
             inbound = await self._inbound(account, fields, openid, kind, key)
             if inbound is None:
-                return None
+                return None, ()
             wait = self._passive if not account.passive_only else self._passive * 3 + 1
-            received = await self._gateway.receive(
-                inbound, raw=json.dumps(fields, ensure_ascii=False), passive_for=wait + 0.2
-            )
-        except (TooMany, ValidationError) as exc:
-            logger.warning("wechat.push_not_taken account=%s reason=%s", account.name, type(exc).__name__)
-            return None
-        if not received.duplicate:
             trigger: allowance.Trigger = "event" if kind == "event" or _pressed_menu(fields) else "message"
-            async with self._gateway.store.write() as connection:
-                await allowance.renew(connection, received.conversation, trigger)
-            await self._gateway.deliver_held(received.conversation)  # `receive` tried before the renewal
-        to, sender = openid, str(fields.get("ToUserName", ""))
+            received = await self._gateway.receive(
+                inbound,
+                raw=json.dumps(fields, ensure_ascii=False),
+                passive_for=wait + 0.2,
+                along=partial(allowance.renew, trigger=trigger),
+            )
+        except TooMany:
+            logger.warning("wechat.push_not_taken account=%s: too much waits", account.name)
+            language = language_of(str(fields.get("Content") or "")) or "zh"
+            return text_reply(to, sender, say("too_busy", language), as_json=letter.as_json), ()
+        except ValidationError as exc:
+            logger.warning("wechat.push_not_taken account=%s reason=%s", account.name, type(exc).__name__)
+            return None, ()
         owner = await self._gateway.owner(received.conversation)
         if owner.owner in ("pending", "person"):
             if account.settings.native_desk and kind != "event":
-                return transfer_reply(to, sender, account.settings.native_agent)
-            return None  # the person's answer comes through the API
+                return transfer_reply(to, sender, account.settings.native_agent), ()
+            return None, ()  # the person's answer comes through the API
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         if len(self._tries) > 10_000:
             self._tries.clear()
@@ -179,8 +195,8 @@ class WechatChannel:
         if not over:
             if account.passive_only and last:
                 text = "还在为您查询，请回复任意字查看结果。\nStill looking. Reply with anything to see the result."
-                return text_reply(to, sender, text, as_json=letter.as_json)
-            return None
+                return text_reply(to, sender, text, as_json=letter.as_json), ()
+            return None, ()
         self._tries.pop(key, None)
         if account.passive_only:
             messages: Sequence[OutboxMessage] = await self._gateway.store.take_waiting(received.conversation)
@@ -190,7 +206,7 @@ class WechatChannel:
 
     async def _passive_reply(
         self, messages: Sequence[OutboxMessage], to: str, sender: str, account: _Account, *, as_json: bool
-    ) -> str | None:
+    ) -> tuple[str | None, Sequence[OutboxMessage]]:
         """As many whole messages as one text holds; the rest goes back to the outbox."""
         fitting: list[OutboxMessage] = []
         text = ""
@@ -206,10 +222,10 @@ class WechatChannel:
             text = split_bytes(plain_text(fitting[0], self.capabilities), MAX_BYTES - 3)[0] + "…"
         if rest:
             await self._gateway.passively_delivered(rest, Delivery("retry", after=0.0))
-        if not fitting or not text:
-            return None
-        await self._gateway.passively_delivered(fitting)
-        return text_reply(to, sender, text, as_json=as_json)
+        if not text:
+            await self._gateway.passively_delivered(fitting)  # nothing in them that a text could show
+            return None, ()
+        return text_reply(to, sender, text, as_json=as_json), fitting
 
     async def _inbound(
         self, account: _Account, fields: dict[str, Any], openid: str, kind: str, key: str
@@ -221,7 +237,7 @@ class WechatChannel:
         """
         text = ""
         payload: str | None = None
-        attachments: tuple[Attachment, ...] = ()
+        files: tuple[str, ...] = ()
         if kind == "text":
             text = str(fields.get("Content") or "")
             if token := _pressed_menu(fields):
@@ -230,11 +246,14 @@ class WechatChannel:
                 if button is not None:
                     text, payload = button
         elif kind == "image":
-            attachments, payload = await self._fetch(account, fields, "picture_lost")
+            files = _file(fields)
         elif kind == "voice":
             text = str(fields.get("Recognition") or "").strip()  # a hint; often an empty field
+            files = _file(fields)  # for people: the bot reads only words
             if not text:
                 payload = SAY + "voice_unheard"
+        elif kind in ("video", "shortvideo"):
+            files, payload = _file(fields), SAY + "video_unseen"
         elif kind == "location":
             text = str(fields.get("Label") or "")
             payload = None if text else SAY + "unreadable"
@@ -244,7 +263,7 @@ class WechatChannel:
             return await self._event(account, fields, openid, key)
         else:
             payload = SAY + "unreadable"
-        return self._message(account, openid, key, text, payload, attachments)
+        return self._message(account, openid, key, text, payload, files)
 
     def _message(
         self,
@@ -253,7 +272,7 @@ class WechatChannel:
         key: str,
         text: str,
         payload: str | None = None,
-        attachments: tuple[Attachment, ...] = (),
+        files: tuple[str, ...] = (),
     ) -> Inbound:
         return Inbound(
             channel=self.name,
@@ -262,7 +281,7 @@ class WechatChannel:
             dedup_key=key,
             text=text,
             payload=payload,
-            attachments=attachments,
+            files=files,
             # The platform vouches for the openid; the shop knows whether a customer is bound to it.
             customer=f"wechat:{openid}",
             source=hashlib.sha256(f"wechat:{openid}".encode()).hexdigest()[:32],
@@ -299,15 +318,11 @@ class WechatChannel:
             return scene.removeprefix("order_"), None
         return "", SAY + "welcome"
 
-    async def _fetch(
-        self, account: _Account, fields: dict[str, Any], lost: str
-    ) -> tuple[tuple[Attachment, ...], str | None]:
-        try:
-            data = await account.api.download(str(fields.get("MediaId") or ""), self._media.max_bytes)
-            return (await self._media.put(data),), None
-        except (ChannelError, ValueError) as exc:
-            logger.warning("wechat.media_lost account=%s reason=%s", account.name, exc)
-            return (), SAY + lost
+    async def fetch(self, conversation: Conversation, file: str) -> Attachment:
+        account = self._accounts.get(conversation.account)
+        if account is None:
+            raise ChannelError(f"wechat.{conversation.account} is not configured any more")
+        return await self._media.put(await account.api.download(file, self._media.max_bytes), kinds=KINDS)
 
     # out
 
@@ -396,6 +411,11 @@ def dedup_key(fields: dict[str, Any], openid: str, kind: str) -> str:
         return f"{openid}:{fields['MsgId']}"
     parts = (openid, *(str(fields.get(name) or "") for name in ("CreateTime", "Event", "EventKey")))
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _file(fields: dict[str, Any]) -> tuple[str, ...]:
+    """The platform's name of the file in a push; it keeps it for three days."""
+    return (str(fields["MediaId"]),) if fields.get("MediaId") else ()
 
 
 def _pressed_menu(fields: dict[str, Any]) -> str | None:

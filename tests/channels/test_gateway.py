@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from bot.database import create_tables, make_engine, now_ms
-from bot.exceptions import KefuError, OwnershipLost
-from bot.message import Inbound, Reply
+from bot.exceptions import ChannelError, KefuError, OwnershipLost
+from bot.message import Attachment, Inbound, Reply
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import MAX_TEXT, PERSON, Gateway, Patience, release
 from channels.rasa_client import RasaClient
-from channels.store import Store
+from channels.store import Store, outbox
 from tests.channels.fake_rasa import FakeRasa
 
 QUICK = Patience(first=0.02, longest=0.05, park_after=0.3, turn_attempts=3, sweep=0.05)
@@ -91,6 +92,14 @@ class House:
         raise AssertionError("the gateway did not come to rest")
 
 
+async def until(condition: Any) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
 @asynccontextmanager
 async def open_house(
     url: str, rasa: FakeRasa, door: Door | None = None, patience: Patience = QUICK, **arguments: Any
@@ -152,12 +161,12 @@ async def test_the_same_key_of_another_account_is_another_message(house: House) 
 
 
 async def test_order_is_kept_within_a_conversation_and_a_slow_one_delays_nobody(house: House) -> None:
-    house.rasa.delay = lambda body: 0.5 if body["message"] == "slow" else 0.01
+    house.rasa.delay = lambda body: 3.0 if body["message"] == "slow" else 0.0
     await house.hear("slow", shopper="anna")
     for n in range(3):
         await house.hear(f"{n}", shopper="anna")
         await house.hear(f"{n}", shopper="bo")
-    await asyncio.sleep(0.25)
+    await until(lambda: len(house.door.texts) == 3)
     assert house.door.texts == ["echo: 0", "echo: 1", "echo: 2"]  # bo's, while anna's first still runs
     await house.quiet()
 
@@ -425,18 +434,17 @@ async def test_a_claim_without_a_receipt_is_withheld_and_a_person_gets_the_conve
 
 async def test_delivery_is_tried_again_in_order_and_given_up_in_the_end(url: str) -> None:
     door = Door(attempts=3)
-    door.verdicts = [Delivery("retry", after=0.02), RuntimeError("boom")]
-    async with open_house(url, FakeRasa(lambda body: [{"text": "1"}, {"text": "2"}]), door) as house:
+    rasa = FakeRasa(lambda body: [{"text": "1"}, {"text": "2"}])
+    async with open_house(url, rasa, door, replace(QUICK, deliver_for=0.0)) as house:
+        door.verdicts = [RuntimeError("boom"), RuntimeError("boom")]
         await house.hear("hi")
-        await house.quiet()
-        await asyncio.sleep(0.2)
-        await house.quiet()
-        assert door.texts == ["1", "2"]
-        door.verdicts = [Delivery("retry", after=0.01)] * 3 + [
-            Delivery("failed", reason="blocked", unreachable=True)
+        await until(lambda: door.texts == ["1", "2"])
+        door.verdicts = [
+            Delivery("retry", after=0.01, reason="down"),  # longer than `deliver_for`
+            Delivery("failed", reason="blocked", unreachable=True),
         ]
         received = await house.hear("again")
-        await asyncio.sleep(0.3)
+        await until(lambda: not door.verdicts)
         await house.quiet()
         desk = await house.gateway.store.events_after(received.conversation, 0, desk=True)
 
