@@ -91,10 +91,10 @@ def make_app(
         concurrency=settings.gateway.concurrency,
         check_claims=check_reply,
     )
+    gateway.limits = MessageLimits(settings.gateway)
     gateway.wake = Wake(settings.redis_url, gateway=gateway.id)
     web_channel = WebChannel(gateway, settings, tokens, media, heartbeat=heartbeat)
     gateway.add(web_channel)
-    gateway.limits = MessageLimits(settings.gateway)
     app[GATEWAY], app[MEDIA], app[WEB], app[ENGINE] = gateway, media, web_channel, engine
     for extend in _extensions() if extensions is None else extensions:
         extend(app, gateway, settings, media)

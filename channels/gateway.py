@@ -26,11 +26,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.database import now_ms
-from bot.exceptions import DialogueUnavailable, KefuError, OwnershipLost, TooMany, TurnFailed
-from bot.handoff import ownership
+from bot.exceptions import (
+    ChannelError,
+    DialogueUnavailable,
+    KefuError,
+    OwnershipLost,
+    TooMany,
+    TurnFailed,
+)
+from bot.handoff import ownership, promises
 from bot.handoff.ownership import Ownership
 from bot.message import Button, Handoff, Inbound, Reply
 from channels.channel import Channel, Conversation, Delivery
+from channels.limits import MessageLimits
 from channels.store import Draft, Received, Store, Waiting, inbox, new_id
 from channels.texts import language_of, say
 from channels.wake import Wake
@@ -38,11 +46,13 @@ from channels.wake import Wake
 logger = logging.getLogger(__name__)
 
 MAX_TEXT = 2000  # characters; more is answered kindly and not understood
-from channels.limits import MessageLimits
 MAX_STORED = 10_000  # characters kept of a longer text
 SAY = "gateway:say:"  # payload prefix: the gateway answers itself, with that sentence of texts.py
 PERSON = "gateway:person"  # payload of the button that asks for a person; works while Rasa is down
 BACK = "gateway:back"  # payload of the button of a waiting shopper who would rather go on with the bot
+
+# Errors that say nothing about the message that was worked on.
+_PASSING = (OperationalError, InterfaceError, PoolTimeout, OSError)
 
 _APOLOGY = 900  # ordinals of the gateway's own sentences, after any reply of Rasa's
 _PARKED = 901
@@ -51,9 +61,6 @@ _OWN = 902
 
 class Dialogue(Protocol):
     """What the gateway needs of Rasa; `channels.rasa_client.RasaClient` is one."""
-# Errors that say nothing about the message that was worked on.
-_PASSING = (OperationalError, InterfaceError, PoolTimeout, OSError)
-
 
     async def turn(
         self, *, message_id: str, sender: str, text: str, payload: bool, metadata: dict[str, Any], retry: bool
@@ -66,17 +73,17 @@ class Patience:
 
     first: float = 0.5  # wait after the first failure, doubled each time
     longest: float = 20.0
+    longest_delivery: float = 60.0  # a platform that is down is asked again that often
     park_after: float = 600.0  # Rasa cannot be reached: how long a message waits for it
     turn_attempts: int = 3  # Rasa answers with an error: how often one message is tried
+    deliver_for: float = 6 * 3600.0  # a platform cannot be reached: how long a reply waits for it
     sweep: float = 1.0
     lease: float = 15.0
 
     def wait(self, attempts: int, longest: float | None = None) -> float:
         return float(min(longest or self.longest, self.first * 2 ** min(max(0, attempts - 1), 20)))
-    longest_delivery: float = 60.0  # a platform that is down is asked again that often
 
 
-    deliver_for: float = 6 * 3600.0  # a platform cannot be reached: how long a reply waits for it
 OnRating = Callable[[str, dict[str, Any]], Awaitable[None]]  # (conversation, the rating event's body)
 OnHandoff = Callable[[Conversation, Handoff, Ownership], Awaitable[None]]
 # In the transaction of a hand-over, with the message that led to it: the packet to keep and the one
@@ -86,11 +93,14 @@ OnPending = Callable[
 ]
 # A message that is no turn (the answer to "1 to 5?"): what to say to it. None: it is a turn.
 Intercept = Callable[[Conversation, Inbound, int], Awaitable[Reply | None]]
+# Words and buttons the gateway answers itself, by message and payload. None: they are for Rasa.
+OwnAnswer = Callable[[Conversation, Inbound, str | None], Awaitable[Reply | None]]
 # Metadata of a turn besides the gateway's own, by conversation and message id.
 Metadata = Callable[[str, str], Awaitable[dict[str, Any]]]
 # Who gets a closed conversation whose shopper writes again: (owner, agent, reason).
 Reopen = Callable[[Conversation, Ownership, Inbound], Awaitable[tuple[ownership.Owner, str | None, str]]]
 CheckClaims = Callable[[Reply], None]  # raises KefuError when a claim has no receipt
+Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conversation)
 
 
 class Gateway:
@@ -98,7 +108,6 @@ class Gateway:
 
     def __init__(
         self,
-Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conversation)
         store: Store,
         dialogue: Dialogue,
         channels: Sequence[Channel] = (),
@@ -119,8 +128,10 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         self.on_rating: list[OnRating] = []
         self.on_pending: OnPending | None = None
         self.intercept: Intercept | None = None
+        self.own_answer: OwnAnswer | None = None
         self.metadata: Metadata | None = None
         self.reopen: Reopen | None = None
+        self.limits: MessageLimits | None = None
         self._check_claims = check_claims
         self._slots = asyncio.Semaphore(concurrency)
         self._max_backlog = max_backlog
@@ -128,7 +139,6 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._deliveries: dict[str, asyncio.Task[None]] = {}
         self._again: set[tuple[str, str]] = set()  # (lane, conversation) that was poked while it worked
-        self.limits: MessageLimits | None = None
         self._finished: dict[str, list[asyncio.Future[None]]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._seen: dict[str, int] = {}  # last sequence number of the conversations shown here
@@ -182,6 +192,9 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
 
         `passive_for` (seconds) keeps the replies from being delivered for that long, so that a channel
         can put them into the answer to the platform's own request (`wait_for_turn`, `take_passively`).
+        `along` is done in the same transaction, for a message that is new. A shopper over the limits is
+        refused when the channel can say so (`refuse`); else the message is kept, read by people only, and
+        answered with the wish for patience, once a minute.
 
         Raises:
             TooMany: so many messages wait that another would only make it worse; or, with `refuse`, this
@@ -190,9 +203,6 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         if self._backlog >= self._max_backlog:
             raise TooMany("More messages are waiting than the gateway can bear", retry_after=5)
         if len(inbound.text) > MAX_STORED:
-        `along` is done in the same transaction, for a message that is new. A shopper over the limits is
-        refused when the channel can say so (`refuse`); else the message is kept, read by people only, and
-        answered with the wish for patience, once a minute.
             inbound = inbound.model_copy(update={"text": inbound.text[:MAX_STORED]})
         locale = inbound.locale or language_of(inbound.text)
         now = now_ms()
@@ -230,16 +240,9 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
                 body["client_id"] = inbound.dedup_key.rpartition(":")[2]
             seq = await self.store.add_event(connection, conversation.id, "message", "shopper", body)
             await connection.execute(inbox.update().where(inbox.c.id == message_id).values(seq=seq))
-            await self.store.unhold(connection, conversation.id)
-        self._backlog += 1
-        self.wake.wake(conversation.id)
-        self._poke("turn", conversation.id)
-        self._poke("delivery", conversation.id)
-        return Received(message_id, conversation.id, seq, False)
-
             if along is not None:
                 await along(connection, conversation.id)
-    async def press(self, conversation: str, token: str) -> tuple[str, str] | None:
+            await self.store.unhold(connection, conversation.id)
             if self.limits is not None:
                 try:
                     await self.limits.take(connection, conversation.id, inbound.source)
@@ -247,12 +250,12 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
                     if refuse:
                         raise  # and nothing of this happened
                     await self._not_read(connection, conversation, message_id)
-        """(title, payload) behind a button of this conversation, for the channel's `Inbound`."""
-        return await self.store.button(conversation, token)
+        self._backlog += 1
+        self.wake.wake(conversation.id)
+        self._poke("turn", conversation.id)
+        self._poke("delivery", conversation.id)
+        return Received(message_id, conversation.id, seq, False)
 
-    # passive replies (WeChat answers inside the platform's own request)
-
-    async def wait_for_turn(self, message_id: str, timeout: float) -> bool:
     async def _not_read(
         self, connection: AsyncConnection, conversation: Conversation, message_id: str
     ) -> None:
@@ -268,6 +271,13 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
                 inbound=f"over_limit:{conversation.id}:{now_ms() // 60_000}",
             )
 
+    async def press(self, conversation: str, token: str) -> tuple[str, str] | None:
+        """(title, payload) behind a button of this conversation, for the channel's `Inbound`."""
+        return await self.store.button(conversation, token)
+
+    # passive replies (WeChat answers inside the platform's own request)
+
+    async def wait_for_turn(self, message_id: str, timeout: float) -> bool:
         """Wait until the turn of this message is over. False when it is not after `timeout` seconds."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._finished.setdefault(message_id, [])
@@ -439,6 +449,7 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         """Find work nobody is doing: what a dead gateway left, and what a lane gave up on."""
         while True:
             try:
+                await self.store.give_back_claims()
                 turns, deliveries = await self.store.due()
                 self._backlog = await self.store.backlog()
                 for conversation in turns - self._turns.keys():
@@ -483,7 +494,6 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
                     return
                 continue
             async with self._slots:
-                await self.store.give_back_claims()
                 try:
                     await self._turn(head)
                 except _PASSING:
@@ -506,6 +516,8 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
     async def _turn(self, waiting: Waiting) -> None:
         inbound = Inbound.model_validate(waiting.body)
         known = await self._conversation(waiting.conversation)
+        if inbound.files:
+            inbound = await self._fetch(waiting, known, inbound)
         owner = await self.owner(known.id)
         if self.intercept is not None and owner.owner in ("bot", "closed"):
             answer = await self.intercept(known, inbound, waiting.seq)
@@ -536,6 +548,11 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         if payload == PERSON:
             await self._to_person(waiting)
             return
+        if self.own_answer is not None:
+            answer = await self.own_answer(known, inbound, payload)
+            if answer is not None:
+                await self._own_reply(waiting, known, owner, answer, "own")
+                return
         if payload is not None and payload.startswith(SAY):
             key = payload.removeprefix(SAY)
             await self._own_reply(waiting, known, owner, Reply(text=say(key, known.language)), key)
@@ -550,8 +567,6 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
                 payload=payload is not None,
                 metadata={
                     "channel": inbound.channel,
-        if inbound.files:
-            inbound = await self._fetch(waiting, known, inbound)
                     "locale": known.locale,
                     "source": inbound.source,
                     "customer": inbound.customer,
@@ -569,6 +584,28 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         finally:
             await self._typing(known, False)
         await self._store_replies(waiting, known, owner, replies)
+
+    async def _fetch(self, waiting: Waiting, known: Conversation, inbound: Inbound) -> Inbound:
+        """The message with its files in our store, written down, so that it is done once."""
+        channel = self.channels[known.channel]
+        attachments, lost = list(inbound.attachments), False
+        for file in inbound.files:
+            try:
+                attachments.append(await channel.fetch(known, file))
+            except ChannelError as exc:
+                lost = True
+                logger.warning("gateway.file_lost conversation=%s reason=%s", known.id, exc)
+        payload = inbound.payload
+        if lost and not attachments and not inbound.text and payload is None:
+            payload = SAY + "file_lost"
+        fetched = inbound.model_copy(
+            update={"files": (), "attachments": tuple(attachments), "payload": payload}
+        )
+        await self.store.attach(
+            waiting, fetched.model_dump(mode="json"), [attachment.model_dump() for attachment in attachments]
+        )
+        self.wake.wake(known.id)
+        return fetched
 
     async def _payload(self, waiting: Waiting, inbound: Inbound) -> str | None:
         """The payload of a pressed button, or of the shown one whose title or number was typed."""
@@ -614,28 +651,6 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         replies: Sequence[Reply],
         *,
         author: str = "bot",
-    async def _fetch(self, waiting: Waiting, known: Conversation, inbound: Inbound) -> Inbound:
-        """The message with its files in our store, written down, so that it is done once."""
-        channel = self.channels[known.channel]
-        attachments, lost = list(inbound.attachments), False
-        for file in inbound.files:
-            try:
-                attachments.append(await channel.fetch(known, file))
-            except ChannelError as exc:
-                lost = True
-                logger.warning("gateway.file_lost conversation=%s reason=%s", known.id, exc)
-        payload = inbound.payload
-        if lost and not attachments and not inbound.text and payload is None:
-            payload = SAY + "file_lost"
-        fetched = inbound.model_copy(
-            update={"files": (), "attachments": tuple(attachments), "payload": payload}
-        )
-        await self.store.attach(
-            waiting, fetched.model_dump(mode="json"), [attachment.model_dump() for attachment in attachments]
-        )
-        self.wake.wake(known.id)
-        return fetched
-
         start: int = 0,
         outcome: str = "answered",
     ) -> None:
@@ -864,6 +879,10 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
             if due > now_ms():
                 self._poke_at("delivery", conversation, due)
                 return
+            if channel.capabilities.passive:
+                messages = await self.store.claim(messages)
+                if not messages:
+                    continue  # they are leaving with the platform's own request
             known = await self._conversation(conversation)
             delivery = await self._deliver(channel, known, messages)
             attempts = messages[0].attempts + 1
@@ -915,10 +934,6 @@ Along = Callable[[AsyncConnection, str], Awaitable[None]]  # (connection, conver
         if known is None:
             raise LookupError(f"There is no conversation {conversation}")
         return known
-            if channel.capabilities.passive:
-                messages = await self.store.claim(messages)
-                if not messages:
-                    continue  # they are leaving with the platform's own request
 
 
 async def change_owner(

@@ -26,7 +26,7 @@ from bot.message import Attachment, Inbound
 from bot.settings import Settings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import Gateway
-from channels.limits import Limit
+from channels.limits import Bucket, Window
 from channels.media import MediaStore
 from channels.store import Event, events
 from channels.tokens import Tokens, Visitor
@@ -186,6 +186,9 @@ class WebChannel:
                 connection, self.name, site, visitor.shopper,
                 locale=str(locale)[:16] if locale else None, customer=visitor.customer,
             )  # fmt: skip
+        if visitor.customer is not None:
+            before = await self.gateway.store.find_conversation(self.name, site, guest.shopper)
+            await link_by_identity(self.gateway, conversation, before)
         return visitor, token, conversation
 
     # WebSocket

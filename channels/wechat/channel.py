@@ -27,8 +27,7 @@ from bot.message import Attachment, Inbound
 from bot.settings import WechatSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import PERSON, SAY, Gateway
-from channels.media import KINDS, MediaStore
-from channels.texts import language_of, say
+from channels.media import MediaStore
 from channels.wechat import allowance, api
 from channels.wechat.api import ApiError, OfficialAccountApi
 from channels.wechat.envelope import (
@@ -105,6 +104,15 @@ class WechatChannel:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for account in self._accounts.values():
             await account.api.close()
+
+    async def make_qr(self, scene: str, seconds: int) -> str | None:
+        """Address of a QR picture that brings `scene` to an account of ours; None when none can make one.
+
+        Raises:
+            ApiError: the platform refuses.
+        """
+        able = [one for one in self._accounts.values() if one.settings.secret and not one.passive_only]
+        return await able[0].api.make_qr(scene, seconds) if able else None
 
     # in
 

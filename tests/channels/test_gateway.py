@@ -453,6 +453,107 @@ async def test_delivery_is_tried_again_in_order_and_given_up_in_the_end(url: str
         assert not (await house.gateway.store.conversation(received.conversation)).reachable
 
 
+async def test_a_reply_waits_for_a_platform_that_is_down_and_goes_out_in_order(url: str) -> None:
+    door = Door(attempts=2)
+    door.verdicts = [Delivery("retry", after=0.0, reason="down")] * 30
+    async with open_house(url, FakeRasa(), door) as house:
+        for text in ("a", "b"):
+            await house.hear(text)
+        await until(lambda: len(door.texts) == 2)
+
+        assert door.texts == ["echo: a", "echo: b"] and 32 == door.tries
+
+
+async def test_a_reply_the_channel_stumbles_over_is_given_up_and_the_next_goes_out(url: str) -> None:
+    door = Door(attempts=3)
+    door.verdicts = [RuntimeError("boom")] * 3
+    async with open_house(url, FakeRasa(), door) as house:
+        await house.hear("a")
+        await house.hear("b")
+        await until(lambda: door.texts == ["echo: b"])
+
+        assert 4 == door.tries
+
+
+async def test_a_message_that_makes_the_gateway_stumble_is_parked_and_replayable(url: str) -> None:
+    async with open_house(url, FakeRasa()) as house:
+        broken = True
+
+        async def metadata(conversation: str, message: str) -> dict[str, Any]:
+            if broken and message == bad.message_id:
+                raise KeyError("nobody thought of this")
+            return {}
+
+        house.gateway.metadata = metadata
+        async with house.gateway.store.write():  # nothing runs before its name is known
+            receiving = asyncio.ensure_future(house.hear("poison"))
+        bad = await receiving
+        await house.hear("good")
+        await until(lambda: "echo: good" in house.door.texts)
+        parked = await house.gateway.store.parked()
+        assert [bad.message_id] == [message.id for message in parked]
+        assert "nobody thought of this" in str(parked[0].error)
+
+        broken = False
+        assert await house.gateway.store.replay(bad.message_id)
+        await until(lambda: "echo: poison" in house.door.texts)
+        assert ["good", "poison"] == [turn["message"] for turn in house.rasa.turns]
+
+
+async def test_a_file_is_fetched_after_the_message_is_safe_and_a_lost_one_is_said(url: str) -> None:
+    class Cloakroom(Door):
+        async def fetch(self, conversation: Conversation, file: str) -> Attachment:
+            if file == "gone":
+                raise ChannelError("no such file")
+            return Attachment(media_id="a.jpg", kind="image", content_type="image/jpeg", size=3)
+
+    async with open_house(url, FakeRasa(), Cloakroom()) as house:
+        received = await house.hear("look", files=("f1", "gone"))
+        await house.hear("", files=("gone",))
+        await house.quiet()
+        lines = await house.gateway.store.events_after(received.conversation, 0)
+
+        assert ["a.jpg"] == [one["media_id"] for one in house.rasa.turns[0]["metadata"]["media"]]
+        assert ["a.jpg"] == [one["media_id"] for one in lines[0].body["media"]]
+        assert "did not reach me" in house.door.texts[-1] or "没能收到" in house.door.texts[-1]
+        assert 1 == len(house.rasa.turns)
+
+
+async def test_of_two_ways_out_a_reply_takes_one(url: str) -> None:
+    """The lane is sending by the platform's API when the platform asks again: not a second time in the answer."""
+    sending, go_on = asyncio.Event(), asyncio.Event()
+
+    class TwoWays(Door):
+        async def deliver(self, conversation: Conversation, messages: Sequence[OutboxMessage]) -> Delivery:
+            sending.set()
+            await go_on.wait()
+            return await super().deliver(conversation, messages)
+
+    async with open_house(url, FakeRasa(), TwoWays(passive=True)) as house:
+        received = await house.hear("hi")
+        await sending.wait()
+        assert [] == await house.gateway.take_passively(received.message_id)
+        go_on.set()
+        await house.quiet()
+        assert ["echo: hi"] == house.door.texts
+
+
+async def test_what_a_dead_gateway_claimed_goes_out_and_nothing_overtakes_it(url: str) -> None:
+    async with open_house(url, FakeRasa(), Door(passive=True)) as house:
+        inbound = Inbound(channel="door", shopper="a", dedup_key="1", text="one", at=now_ms())
+        one = await house.gateway.receive(inbound, passive_for=30)
+        await house.gateway.wait_for_turn(one.message_id, 5)
+        assert 1 == len(await house.gateway.take_passively(one.message_id))  # and dies before it answers
+        two = await house.gateway.receive(inbound.model_copy(update={"dedup_key": "2", "text": "two"}))
+        await house.gateway.wait_for_turn(two.message_id, 5)
+        assert ([], 0) == await house.gateway.store.next_deliveries(one.conversation, 1)
+        assert [] == house.door.texts
+        async with house.gateway.store.write() as connection:  # the claim runs out
+            await connection.execute(outbox.update().where(outbox.c.state == "passive").values(next_at=1))
+        await until(lambda: len(house.door.texts) == 2)
+        assert ["echo: one", "echo: two"] == house.door.texts
+
+
 async def test_what_the_platform_holds_back_goes_out_when_the_shopper_writes_again(url: str) -> None:
     door = Door()
     door.verdicts = [Delivery("held", reason="45047")]
