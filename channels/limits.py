@@ -7,6 +7,7 @@ and nothing has to be swept up in time. This module knows no platform.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Index, String, Table, case, literal, select
@@ -45,7 +46,8 @@ class Limit:
         at = now_ms() if now is None else now
         each = max(1, round(self.seconds * 1000 / self.count))  # ms
         full = rate_limits.c.full_at
-        name = f"{self.name}:{key}"
+        # Hashed: who wrote, and from which address, is nobody's to read here, nor left after an erasure.
+        name = f"{self.name}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         counted = await connection.execute(
             dialect.insert(rate_limits)
