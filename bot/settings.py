@@ -255,7 +255,34 @@ class HandoffSettings(Section):
     shopper_idle: int = Field(default=1800, ge=60, description="the shopper is silent that long: closed")
     reopen_within: int = Field(default=86_400, ge=0, description="writing again: to the same person")
     rating: bool = True  # ask 1 to 5 when a person closes
+    promise_check: int = Field(
+        default=14_400, ge=60, description="between two looks at what was promised a shopper"
+    )
     tick: float = Field(default=1.0, gt=0, description="between two looks at the timers")
+
+
+class ChatwootSettings(Section):
+    """An API-channel inbox of Chatwoot where people answer. Its webhook is /chatwoot of the gateway."""
+
+    base_url: str  # https://chatwoot.example.com
+    account: int
+    inbox: int
+    token: str = Field(repr=False)  # access token of a user made for Kefu, who answers nobody himself
+    secret: str = Field(min_length=8, repr=False)  # of the inbox's webhook, shown with the inbox
+    poll_seconds: float = Field(default=60.0, gt=0, description="between two looks for missed webhooks")
+    timeout: float = Field(default=8.0, gt=0, le=60, description="seconds for one call")
+    files_from: tuple[str, ...] = ()  # hosts besides Chatwoot's own that its files are fetched from
+
+
+class TelegramDeskSettings(Section):
+    """A Telegram group with topics where people answer: one topic per conversation."""
+
+    token: str = Field(repr=False)  # of a bot of its own: two programs cannot read one bot's updates
+    group: int  # id of the supergroup, -100...
+    members: dict[int, str]  # Telegram user id -> the name shoppers see; nobody else is heard
+    base_url: str = "https://api.telegram.org"
+    proxy: str | None = None
+    poll_seconds: int = Field(default=25, ge=0, le=50, description="seconds one poll waits for news")
 
 
 class DeskSettings(Section):
@@ -264,6 +291,8 @@ class DeskSettings(Section):
     enabled: bool = True
     session_hours: int = Field(default=12, ge=1, le=720, description="idle hours until a sign-in ends")
     canned: Path | None = None  # canned replies; None: channels/desk/canned.yml
+    chatwoot: ChatwootSettings | None = None  # people also answer in Chatwoot
+    telegram: TelegramDeskSettings | None = None  # or in topics of a Telegram group
 
 
 class RetentionSettings(Section):

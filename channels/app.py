@@ -50,6 +50,9 @@ EXTENSIONS: tuple[str, ...] = (
     "channels.wecom:install",
     "channels.telegram:install",
     "channels.desk.app:install",
+    "channels.desk_adapters.app:install",
+    "channels.promises:install",
+    "channels.linking:install",
     "channels.housekeeping:install",
     "channels.telemetry:install",
 )

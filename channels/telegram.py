@@ -43,6 +43,7 @@ from bot.privacy.cipher import SealedText
 from bot.settings import Settings, TelegramSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import SAY, Gateway
+from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
 from channels.store import conversations
 
@@ -329,6 +330,8 @@ class TelegramChannel:
     def _started(self, text: str) -> tuple[str, str | None]:
         """`/start order_signature` speaks of that order; anything else is a welcome."""
         payload = text.partition(" ")[2].strip()
+        if payload.startswith(BIND):
+            return payload, None  # asks for consent: channels.linking
         order, _, sign = payload.rpartition("_")
         if order and self._secret and hmac.compare_digest(sign.encode(), self._sign(order).encode()):
             return order, None

@@ -35,6 +35,7 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("password", Text, nullable=False),  # Argon2id
     Column("active", Boolean, nullable=False, default=True),
+    Column("subject", String(255)),  # "issuer sub" of an account that signs in elsewhere; null: by password
     Column("created_at", BigInteger, nullable=False),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,10 @@ class Colleague:
 
 
 @asynccontextmanager
-async def open_house(path: Path, script: Any = None, **sections: Any) -> AsyncIterator[House]:
+async def open_house(
+    path: Path, script: Any = None, *, extensions: Sequence[Any] = (), **sections: Any
+) -> AsyncIterator[House]:
+    """`extensions` are installed besides the desk; `sections` are settings."""
     sections.setdefault("handoff", {"tick": 0.05})
     settings = Settings(
         data_dir=path, sites={"demo": {"secret": "a-secret-of-the-demo-site-of-32-bytes"}}, **sections
@@ -187,7 +190,7 @@ async def open_house(path: Path, script: Any = None, **sections: Any) -> AsyncIt
     def with_door(app: Any, gateway: Any, settings: Any, media: Any) -> None:
         gateway.add(door)
 
-    app = make_app(settings, dialogue=dialogue, patience=QUICK, extensions=[with_door, install])
+    app = make_app(settings, dialogue=dialogue, patience=QUICK, extensions=[with_door, install, *extensions])
     client = TestClient(TestServer(app))
     await client.start_server()
     house = House(client, dialogue, door, settings)
