@@ -1,0 +1,115 @@
+"""The part of the Bot API that a group with topics needs: topics that are made, renamed, closed, deleted, and pins.
+
+The rest is `tests.channels.fake_telegram`. `topics` holds what stands in each.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+
+from tests.channels.fake_telegram import FakeTelegram
+
+GROUP = -1001234567890
+LIN, STRANGER = 501, 666
+
+
+class FakeTopics(FakeTelegram):
+    def __init__(self) -> None:
+        super().__init__()
+        self.topics: dict[int, dict[str, Any]] = {}
+        self.pinned: dict[int, int] = {}  # message -> topic
+        self.hurry = 0  # so many calls are told to come back later
+        self._numbers = 2000
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _topic(self, form: dict[str, Any]) -> tuple[dict[str, Any] | None, web.Response | None]:
+        assert GROUP == int(form["chat_id"])
+        topic = self.topics.get(int(form.get("message_thread_id", 0)))
+        if topic is None or topic["deleted"]:
+            return None, self._error(400, "Bad Request: message thread not found")
+        return topic, None
+
+    def on_createforumtopic(self, form: dict[str, Any]) -> web.Response:
+        assert GROUP == int(form["chat_id"]) and 1 <= len(form["name"]) <= 128
+        number = self._number()
+        self.topics[number] = {"name": form["name"], "open": True, "deleted": False, "shown": [], "photos": 0}
+        return self._ok({"message_thread_id": number, "name": form["name"], "icon_color": 7322096})
+
+    def on_editforumtopic(self, form: dict[str, Any]) -> web.Response:
+        topic, error = self._topic(form)
+        if topic is None:
+            assert error is not None
+            return error
+        if topic["name"] == form["name"]:
+            return self._error(400, "Bad Request: TOPIC_NOT_MODIFIED")
+        topic["name"] = form["name"]
+        return self._ok(True)
+
+    def on_closeforumtopic(self, form: dict[str, Any]) -> web.Response:
+        return self._open(form, False)
+
+    def on_reopenforumtopic(self, form: dict[str, Any]) -> web.Response:
+        return self._open(form, True)
+
+    def _open(self, form: dict[str, Any], open_now: bool) -> web.Response:
+        topic, error = self._topic(form)
+        if topic is None:
+            assert error is not None
+            return error
+        if topic["open"] is open_now:
+            return self._error(400, "Bad Request: TOPIC_NOT_MODIFIED")
+        topic["open"] = open_now
+        return self._ok(True)
+
+    async def on_sendmessage(self, form: dict[str, Any]) -> web.Response:
+        if self.hurry:
+            self.hurry -= 1
+            return self._error(429, "Too Many Requests: retry after 0", retry_after=0)
+        topic, error = self._topic(form)
+        if topic is None:
+            assert error is not None
+            return error
+        assert len(form["text"].encode("utf-16-le")) // 2 <= 4096
+        topic["shown"].append(form["text"])
+        return self._ok(self._in_topic(form))
+
+    def on_sendphoto(self, form: dict[str, Any]) -> web.Response:
+        topic, error = self._topic(form)
+        if topic is None:
+            assert error is not None
+            return error
+        topic["photos"] += 1
+        return self._ok(self._in_topic(form))
+
+    def on_pinchatmessage(self, form: dict[str, Any]) -> web.Response:
+        self.pinned[int(form["message_id"])] = int(form["chat_id"])
+        return self._ok(True)
+
+    def _in_topic(self, form: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "message_id": self._number(), "date": int(time.time()), "message_thread_id": int(form["message_thread_id"]),
+            "is_topic_message": True, "chat": {"id": GROUP, "type": "supergroup", "is_forum": True, "title": "Team"},
+        }  # fmt: skip
+
+    # what people there do
+
+    def say(self, topic: int, text: str, by: int = LIN, **content: Any) -> None:
+        body = {"text": text} if text else {}
+        self.updates.append(
+            self.update(
+                message={
+                    "message_id": self._number(), "date": int(time.time()), "message_thread_id": topic,
+                    "is_topic_message": True, "chat": {"id": GROUP, "type": "supergroup", "is_forum": True, "title": "Team"},
+                    "from": {"id": by, "is_bot": False, "first_name": "Somebody"}, **body, **content,
+                }
+            )
+        )  # fmt: skip
+
+    def text_of(self, topic: int) -> str:
+        return "\n".join(self.topics[topic]["shown"])

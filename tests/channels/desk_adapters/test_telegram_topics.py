@@ -1,0 +1,191 @@
+"""Telegram topics as the desk, by the library's own client against a fake Bot API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from bot.exceptions import SettingsError
+from bot.settings import Settings
+from channels.desk_adapters import telegram_topics
+from channels.desk_adapters.app import BRIDGES, install
+from channels.desk_adapters.telegram_topics import TelegramTopics
+from tests.channels.desk.house import House, open_house
+from tests.channels.desk_adapters.fake_topics import GROUP, LIN, STRANGER, FakeTopics
+from tests.channels.desk_adapters.test_chatwoot import PNG, until
+from tests.channels.fake_telegram import TOKEN
+
+
+class Team:
+    def __init__(self, house: House, fake: FakeTopics) -> None:
+        self.house, self.fake = house, fake
+        self.bridge = house.client.app[BRIDGES][0]
+        assert isinstance(self.bridge.adapter, TelegramTopics)
+        self.adapter = self.bridge.adapter
+
+    async def topic(self, conversation: str) -> int:
+        """The topic, when it is in step."""
+
+        async def there() -> bool:
+            thread = await self.bridge.thread(conversation=conversation)
+            owner = await self.house.gateway.owner(conversation)
+            return bool(thread and thread.ref and thread.token == owner.token)
+
+        await until(there)
+        thread = await self.bridge.thread(conversation=conversation)
+        assert thread is not None
+        return int(str(thread.ref))
+
+    async def is_(self, conversation: str, owner: str) -> bool:
+        return (await self.house.gateway.owner(conversation)).owner == owner
+
+
+@asynccontextmanager
+async def open_team(path: Path, monkeypatch: pytest.MonkeyPatch, **sections: Any) -> AsyncIterator[Team]:
+    monkeypatch.setattr(telegram_topics, "PACE", 0.0)
+    fake = FakeTopics()
+    server = TestServer(fake.app())
+    await server.start_server()
+    desk = {
+        "telegram": {
+            "token": TOKEN, "group": GROUP, "members": {LIN: "Lin"}, "poll_seconds": 0,
+            "base_url": f"http://127.0.0.1:{server.port}",
+        }
+    }  # fmt: skip
+    try:
+        async with open_house(path, extensions=[install], desk=desk, language="en", **sections) as house:
+            team = Team(house, fake)
+            team.adapter._pace = 0.0
+            yield team
+    finally:
+        await server.close()
+
+
+async def test_a_topic_per_conversation_from_packet_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packet pinned, a member's words to the shopper, notes and strangers not, /release and /close."""
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        conversation = await house.hear("I want a person <b>now</b>", "tom")
+        topic = await team.topic(conversation)
+        assert fake.topics[topic]["name"].startswith("🔴 Tom Baker")
+        text = fake.text_of(topic)
+        assert "Why a person: asked for a person" in text and "80101001002003004" in text
+        assert "&lt;b&gt;now&lt;/b&gt;" in text and "<b>now</b>" not in text
+        assert 1 == len(fake.pinned)
+
+        fake.say(topic, "// careful with this one")
+        fake.say(topic, "I am nobody", by=STRANGER)
+        fake.say(topic, "Hello, Lin here")
+        await until(lambda: "Hello, Lin here" in house.door.texts)
+        owner = await house.gateway.owner(conversation)
+        assert ("person", "Lin") == (owner.owner, owner.agent)
+        assert not {"// careful with this one", "I am nobody"} & set(house.door.texts)
+        notes = [line.body["text"] for line in await house.lines(conversation) if line.kind == "note"]
+        assert ["careful with this one"] == notes
+
+        await team.topic(conversation)
+        assert fake.topics[topic]["name"].startswith("🟢")
+        await house.hear("thanks, it is broken", "tom")
+        await until(lambda: "👤 thanks, it is broken" in fake.text_of(topic))
+        assert "Hello, Lin here" not in fake.text_of(topic)  # Lin's own words are there already
+
+        fake.say(topic, "/release@desk_bot sent a new mug")
+        await until(lambda: team.is_(conversation, "bot"))
+        await house.hear("and my order?", "tom")
+        assert "sent a new mug" == house.dialogue.turns[-1]["metadata"]["note"]["text"]
+        await house.hear("person again", "tom")
+        assert topic == await team.topic(conversation)
+        fake.say(topic, "/close")
+        await until(lambda: team.is_(conversation, "closed"))
+        await team.topic(conversation)
+        assert fake.topics[topic]["open"] is False
+        assert "and my order?" not in [line for line in fake.topics[topic]["shown"] if line.startswith("👤")]
+
+
+async def test_of_two_desks_one_has_it_and_the_topic_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        conversation = await house.hear("person please", "tom")
+        topic = await team.topic(conversation)
+        ann = await house.person("ann")
+        assert 200 == (await ann.do(conversation, "claim"))[0]
+        await team.topic(conversation)
+        fake.say(topic, "me too")
+        await until(lambda: "Not sent: ann has this conversation" in fake.text_of(topic))
+        fake.say(topic, "/close")
+        await until(lambda: fake.text_of(topic).count("Not sent: ann has this conversation") == 2)
+        assert "me too" not in house.door.texts and await team.is_(conversation, "person")
+
+
+async def test_a_deleted_topic_is_made_again_and_a_pause_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody deletes the topic; Telegram asks for a pause: nothing is lost."""
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        fake.hurry = 2
+        conversation = await house.hear("person please", "tom")
+        first = await team.topic(conversation)
+        assert "Why a person" in fake.text_of(first)
+        fake.topics[first]["deleted"] = True
+        await house.hear("anybody?", "tom")
+        await until(lambda: any("👤 anybody?" in fake.text_of(number) for number in fake.topics))
+        second = await team.topic(conversation)
+        assert first != second and "Why a person" in fake.text_of(second)
+        fake.say(second, "Here!")
+        await until(lambda: "Here!" in house.door.texts)
+
+
+async def test_pictures_travel_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        shown = await team.adapter._media.put(PNG)
+        conversation = await house.hear("person please", "tom", attachments=(shown,))
+        topic = await team.topic(conversation)
+        assert 1 == fake.topics[topic]["photos"] and f"/media/{shown.media_id}" in fake.text_of(topic)
+
+        fake.files["p1"] = PNG
+        fake.say(
+            topic,
+            "",
+            caption="your label",
+            photo=[{"file_id": "p1", "file_unique_id": "p1", "width": 8, "height": 8, "file_size": len(PNG)}],
+        )
+        await until(lambda: any(message.media for message in house.door.delivered))
+        assert "your label" == next(message.text for message in house.door.delivered if message.media)
+        fake.say(topic, "", document={"file_id": "d1", "file_unique_id": "d1"})
+        await until(lambda: "file was not sent" in fake.text_of(topic))
+
+
+async def test_an_update_that_comes_twice_is_done_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        conversation = await house.hear("person please", "tom")
+        topic = await team.topic(conversation)
+        fake.say(topic, "Once")
+        again = {"update_id": fake.next_id + 1, "message": fake.updates[-1]["message"]}
+        fake.next_id += 1
+        fake.updates.append(again)
+        await until(lambda: fake.confirmed > again["update_id"])
+        await house.quiet()
+        assert 1 == house.door.texts.count("Once")
+
+
+def test_the_desk_wants_a_bot_of_its_own(tmp_path: Path) -> None:
+    from channels.app import make_app
+
+    desk = {"telegram": {"token": TOKEN, "group": GROUP, "members": {LIN: "Lin"}}}
+    settings = Settings(data_dir=tmp_path, telegram={"shop": {"token": TOKEN}}, desk=desk)
+    with pytest.raises(SettingsError, match="another bot"):
+        make_app(settings, extensions=[install])
