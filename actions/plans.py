@@ -14,6 +14,7 @@ from actions.replies import button
 from actions.topic import Again, NotMine, Talk
 from bot.consent import read_consent
 from bot.exceptions import ConsentError, OrderRefused, ProofExpired, ReceiptMismatch, StaleOrder
+from bot.handoff.promises import from_receipt
 from bot.message import Button
 from bot.orders.models import Grant, Money, Operation, Order, RequestLine
 from bot.orders.plans import Plan, execute, make_plan
@@ -110,6 +111,7 @@ async def act_on_consent(talk: Talk, grant: Grant) -> None:
         receipt=text,
         card=words.card,
         receipts=[receipt.id],
+        promises=from_receipt(receipt, plan),
         explain={
             "operation": plan.operation.value,
             "outcome": "done",

@@ -14,7 +14,7 @@ from typing import Any
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.tasks import Option
-from bot.message import Button, Card, Handoff, Language
+from bot.message import Button, Card, Handoff, Language, Promised
 
 
 def payload(intent: str, **entities: str) -> str:
@@ -41,6 +41,7 @@ def say(
     image: str | None = None,
     citations: Sequence[tuple[str, str]] = (),
     receipts: Sequence[str] = (),
+    promises: Sequence[Promised] = (),
     handoff: Handoff | None = None,
     explain: dict[str, Any] | None = None,
     **words: Any,
@@ -53,6 +54,8 @@ def say(
         extra["citations"] = [list(one) for one in citations]
     if receipts:
         extra["receipts"] = list(receipts)
+    if promises:
+        extra["promises"] = [one.model_dump(mode="json", exclude_none=True) for one in promises]
     if handoff is not None:
         extra["handoff"] = handoff.model_dump(mode="json")
     extra["explain"] = {"response": response, **(explain or {})}

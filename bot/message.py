@@ -72,6 +72,22 @@ class Handoff(Shape):
     packet: dict[str, Any] = Field(default_factory=dict)
 
 
+class Promised(Shape):
+    """A deadline a reply tells, taken from the receipt and plan that produced its words.
+
+    `due_at` (ms) is fixed; or it is `working_days` after the day the goods have come back. `key` is the receipt's
+    idempotency key, under which the order API tells what became of it.
+    """
+
+    kind: Literal["refund", "refund_after_return", "exchange"]
+    order: str
+    receipt: str
+    key: str
+    due_at: int | None = None
+    working_days: int | None = None
+    amount: dict[str, Any] | None = None  # {amount, currency}, minor units
+
+
 class Reply(Shape):
     """One message to a shopper.
 
@@ -86,6 +102,7 @@ class Reply(Shape):
     image: str | None = None
     citations: tuple[tuple[str, str], ...] = ()  # (article title, address)
     receipts: tuple[str, ...] = ()
+    promises: tuple[Promised, ...] = ()
     language: Language | None = None
     handoff: Handoff | None = None
     explain: dict[str, Any] = Field(default_factory=dict)

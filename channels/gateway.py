@@ -382,6 +382,43 @@ class Gateway:
         self._poke("delivery", conversation)
         return seq
 
+    async def call_person(self, conversation: str, handoff: Handoff, reply: Reply, *, key: str) -> bool:
+        """Say `reply` and give the conversation to a person, on nobody's turn (a broken promise).
+
+        Whoever waits already, or has a person, keeps his place; the person is told by a line at the desk. A call with
+        the same `key` does nothing more. False when a person has it, who then speaks for himself.
+        """
+        known = await self._conversation(conversation)
+        payloads = self._payloads(reply.buttons)
+        draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
+        async with self.store.write() as connection:
+            await self.store.bump(connection, conversation, 0)  # locks the row, always in this order
+            current = await ownership.get(connection, conversation)
+            if current.owner != "person":
+                said = await self.store.add_message(connection, known, draft, inbound=f"system:{key}")
+                if said is None:
+                    return True  # all of it was stored before a kill
+            if current.owner in ("bot", "closed"):
+                handed = await change_owner(
+                    self.store, connection, conversation, current, "pending", reason=handoff.reason
+                )
+                packet = handoff.packet
+                if self.on_pending is not None:
+                    packet, told = await self.on_pending(connection, known, handoff, handed)
+                    if told is not None:
+                        shown = self._payloads(told.buttons)
+                        ack = Draft(new_id(), 0, "system", self._body(told, shown), shown)
+                        await self.store.add_message(connection, known, ack, inbound=f"system:{key}:waiting")
+            else:
+                packet = handoff.packet
+            await self.store.add_event(
+                connection, conversation, "handoff", "system",
+                {"reason": handoff.reason, "goal": handoff.goal, "packet": packet, "key": key}, audience="desk",
+            )  # fmt: skip
+        self.wake.wake(conversation)
+        self._poke("delivery", conversation)
+        return current.owner != "person"
+
     async def write_event(
         self, conversation: str, kind: str, author: str, body: dict[str, Any], *, audience: str = "desk"
     ) -> int:
@@ -741,6 +778,7 @@ class Gateway:
             )
             if seq is None:
                 return  # stored before a kill
+            await promises.make(connection, known.id, reply.promises, at=now_ms())
         await self.store.add_audit(
             connection, reply_id, known.id, waiting.id, "sent", reply.explain, reply.receipts
         )

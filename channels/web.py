@@ -26,7 +26,8 @@ from bot.message import Attachment, Inbound
 from bot.settings import Settings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import Gateway
-from channels.limits import Bucket, Window
+from channels.limits import Limit
+from channels.linking import link_by_identity
 from channels.media import MediaStore
 from channels.store import Event, events
 from channels.tokens import Tokens, Visitor

@@ -24,6 +24,7 @@ from sqlalchemy import BigInteger, Column, String, Table, Text, select
 
 from bot.database import metadata, now_ms
 from bot.exceptions import ChannelError, OwnershipLost, TooMany
+from bot.handoff import cases
 from bot.handoff.ownership import Ownership
 from bot.message import Attachment, Handoff, Inbound
 from bot.settings import Settings, WecomSettings
@@ -403,6 +404,8 @@ class WecomChannel:
         body = {"text": text, "agent": str(message.get("servicer_userid") or ""), "id": str(message["msgid"])}
         if not await self._seen(account, str(message["msgid"])):
             await self._gateway.write_event(known.id, "message", "person", body, audience="shopper")
+            async with self._gateway.store.write() as connection:
+                await cases.answered(connection, known.id, now_ms())
 
     async def _seen(self, account: str, msgid: str) -> bool:
         """Whether a message that is no turn was taken before; remembers it."""

@@ -9,6 +9,7 @@ This module knows no channel and no desk.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,7 @@ cases = Table(
     Column("acknowledged", Integer),  # the fencing token under which the shopper was told that he waits
     Column("noticed", Integer),  # the same of the one waiting message that may follow
     Column("promised_at", BigInteger),  # told to the shopper outside business hours: answered by then
-    Column("promise", String(16)),  # open, kept, broken
+    Column("promise", String(16)),  # open, kept, broken, void
     Column("ended_at", BigInteger),
     Column("outcome", String(16)),  # returned, closed
     Column("ended_reason", String(64)),
@@ -128,6 +129,8 @@ async def follow(
             "outcome": "returned" if owner == "bot" else "closed",
             "ended_reason": reason,
         }
+        if case.promise == "open":  # nobody wrote: the shopper went back to the bot, or was let down
+            values["promise"] = "void" if reason == "shopper_back" else "broken"
     await connection.execute(cases.update().where(cases.c.id == case.id).values(**values))
 
 
@@ -161,6 +164,18 @@ async def update(connection: AsyncConnection, case: str, **values: Any) -> None:
     await connection.execute(cases.update().where(cases.c.id == case).values(**values))
 
 
+async def answered(connection: AsyncConnection, conversation: str, at: int) -> None:
+    """A person wrote to the shopper, at `at` (ms): the first time answers the case and settles what was promised."""
+    case = await open_case(connection, conversation)
+    if case is None:
+        return
+    values: dict[str, Any] = {} if case.answered_at is not None else {"answered_at": at}
+    if case.promise == "open":
+        values["promise"] = "kept" if at <= (case.promised_at or 0) else "broken"
+    if values:
+        await update(connection, case.id, **values)
+
+
 async def ahead_of(connection: AsyncConnection, case: Case) -> int:
     """How many waiting conversations come before this one."""
     since = case.waiting_since or case.opened_at
@@ -192,15 +207,42 @@ async def usual_wait(connection: AsyncConnection, since: int, *, least: int = 5)
     return int(waits[len(waits) // 2]) if len(waits) >= least else None
 
 
-async def note_for(connection: AsyncConnection, conversation: str, message: str) -> dict[str, Any] | None:
-    """What the last person left for the bot: given to one turn, named by its message, and to its repetitions."""
-    case = await last_case(connection, conversation)
+NOTE_LIFE = 7 * 24 * 3600 * 1000  # ms a note counts, longer when what it promises is later
+
+
+async def note_for(
+    connection: AsyncConnection, conversations: Sequence[str], message: str, now: int
+) -> dict[str, Any] | None:
+    """What the last person left for the bot, in any of one shopper's conversations, while it counts. `now` in ms.
+
+    `new` is true in the first turn after him, named by its message, and in that turn's repetitions.
+    """
+    query = select(cases).where(cases.c.conversation.in_(conversations)).order_by(cases.c.opened_at.desc())
+    row = (await connection.execute(query.limit(1))).first()
+    case = Case(**row._mapping) if row else None
     if case is None or case.ended_at is None or not case.note:
         return None
-    if case.note_turn not in (None, message):
+    if now > max(case.ended_at, case.note.get("promise_until") or 0) + NOTE_LIFE:
         return None
-    await connection.execute(cases.update().where(cases.c.id == case.id).values(note_turn=message))
-    return case.note
+    if case.note_turn is None:
+        await update(connection, case.id, note_turn=message)
+    return {**case.note, "new": case.note_turn in (None, message)}
+
+
+async def ended_last(connection: AsyncConnection, conversations: Sequence[str]) -> Case | None:
+    """The case a person ended last in any of these conversations."""
+    query = select(cases).where(
+        cases.c.conversation.in_(conversations), cases.c.ended_at.is_not(None), cases.c.agent.is_not(None)
+    )
+    row = (await connection.execute(query.order_by(cases.c.ended_at.desc()).limit(1))).first()
+    return Case(**row._mapping) if row else None
+
+
+async def latest_of(connection: AsyncConnection, conversations: Sequence[str], limit: int = 10) -> list[Case]:
+    """The cases of these conversations, newest first."""
+    query = select(cases).where(cases.c.conversation.in_(conversations))
+    query = query.order_by(cases.c.opened_at.desc()).limit(limit)
+    return [Case(**row._mapping) for row in (await connection.execute(query)).all()]
 
 
 _ORDER = (cases.c.priority.desc(), cases.c.waiting_since.is_(None), cases.c.waiting_since, cases.c.opened_at)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Literal, get_args
 
-from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, Text, UniqueConstraint, select
+from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, UniqueConstraint, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.database import metadata, now_ms
+from bot.privacy.cipher import SealedText
 
 Verdict = Literal["sent", "edited", "discarded"]
 
@@ -25,12 +26,12 @@ labels = Table(
     Column(
         "draft", String(64), nullable=False
     ),  # which one: "packet" with the case, or "event" with its line
-    Column("question", Text, nullable=False),
-    Column("text", Text, nullable=False),  # what the bot would have said
+    Column("question", SealedText, nullable=False),
+    Column("text", SealedText, nullable=False),  # what the bot would have said
     Column("score", Float),  # its estimated chance to be right
     Column("language", String(8)),
     Column("verdict", String(16), nullable=False),
-    Column("final", Text),  # what was sent instead
+    Column("final", SealedText),  # what was sent instead
     Column("agent", String(128), nullable=False),
     Column("at", BigInteger, nullable=False),
     UniqueConstraint("conversation", "draft"),

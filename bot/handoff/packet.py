@@ -71,6 +71,24 @@ class Draft(_Facts):
     why: str = ""  # why it was not sent
 
 
+class Elsewhere(_Facts):
+    """The last case of another conversation that is proven to be the same shopper's. Times in ms."""
+
+    conversation: str
+    channel: str = ""
+    proof: str | None = None  # of the link: identity_token, binding_code, verified_order
+    owner: str = "bot"
+    goal: str | None = None
+    reason: str | None = None
+    order_number: str | None = None
+    requests: tuple[dict[str, Any], ...] = ()  # open ones of that order, as read there
+    opened_at: int | None = None
+    ended_at: int | None = None
+    outcome: str | None = None
+    agent: str | None = None
+    note: dict[str, Any] | None = None
+
+
 class Packet(_Facts):
     """All of it."""
 
@@ -92,6 +110,9 @@ class Packet(_Facts):
     media: tuple[str, ...] = ()  # ids of pictures and files the shopper sent
     turns: tuple[Line, ...] = ()
     earlier: dict[str, Any] | None = None  # what the last person noted in this conversation
+    promise: dict[str, Any] | None = None  # the broken one that brings the case here
+    promises: tuple[dict[str, Any], ...] = ()  # what this shopper was told by when, newest first
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def missing(self) -> str | None:
@@ -115,6 +136,8 @@ def build(
     media: Sequence[str],
     turns: Sequence[Mapping[str, Any]],
     earlier: Mapping[str, Any] | None = None,
+    promises: Sequence[Mapping[str, Any]] = (),
+    elsewhere: Sequence[Mapping[str, Any]] = (),
 ) -> Packet:
     """Join what the actions said with what the conversation shows.
 
@@ -149,6 +172,9 @@ def build(
         "media": tuple(dict.fromkeys([*_texts(said.get("media")), *media])),
         "turns": tuple(turns)[-TURNS:],
         "earlier": earlier,
+        "promise": said.get("promise"),
+        "promises": tuple(promises),
+        "elsewhere": tuple(elsewhere),
     }
     good: dict[str, Any] = {}
     for name, value in fields.items():

@@ -9,7 +9,9 @@ URGENT = 80  # was left waiting before, or was promised an answer by now
 _BY_REASON = {
     "outcome_unknown": 60,  # money may have moved and nobody knows
     "claim_without_receipt": 60,
+    "promise_broken": 70,
     "threat": 50,
+    "promise_unchecked": 40,
     "locked_out": 30,
     "tool_failure": 30,
     "policy": 20,

@@ -36,6 +36,7 @@ from bot.exceptions import IdentityLocked, OrderRefused, ProofExpired, ProofReje
 from bot.identity.levels import ProofLevel
 from bot.identity.proofs import normalize_proof
 from bot.orders.models import Grant, ProofKind
+from bot.privacy.cipher import SealedText
 from bot.settings import IdentitySettings
 
 attempts = Table(
@@ -66,10 +67,10 @@ grants = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("conversation", String(200), nullable=False),
     Column("order_number", String(64), nullable=True),  # null: all orders of the customer
-    Column("token", String(4000), nullable=False),
+    Column("token", SealedText, nullable=False),
     Column("kind", String(20), nullable=False),
     Column("customer_id", String(200), nullable=False),
-    Column("customer_name", String(200), nullable=False),
+    Column("customer_name", SealedText, nullable=False),
     Column("proven_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Index("ix_identity_grants_conversation", "conversation"),

@@ -35,6 +35,7 @@ from bot.orders.models import (
     Order,
     OrderState,
     OrderSummary,
+    Outcome,
     Product,
     ProofKind,
     Receipt,
@@ -245,6 +246,18 @@ class OrderClient:
             if exc.code == "not_found":
                 return None
             raise
+
+    async def outcome(self, key: str) -> Outcome | None:
+        """What became of what was written under `key`; None when the shop does not know, or does not say.
+
+        Raises:
+            ShopUnavailable
+        """
+        assert KEY.fullmatch(key), "an idempotency key is 8-200 characters of A-Z a-z 0-9 . _ : -"
+        try:
+            return await self._read("outcome", "GET", f"/v1/receipts/{_segment(key)}/outcome", Outcome)
+        except OrderRefused:
+            return None
 
     async def close(self) -> None:
         if self._session is not None and self._owns_session:

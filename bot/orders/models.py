@@ -213,4 +213,18 @@ class Receipt(Model):
     details: dict[str, Any] = Field(default_factory=dict)
 
 
+class Outcome(Model):
+    """What became of a write, read under its idempotency key.
+
+    awaiting_goods  nothing to do before the goods have come back
+    open            it is the shop's turn: money or goods are still to be sent
+    done            the money has arrived, or the new goods are on their way
+    refused         the shop will not do it
+    withdrawn       it is not wanted any more
+    """
+
+    state: Literal["awaiting_goods", "open", "done", "refused", "withdrawn"]
+    since: datetime | None = None  # since when it stands like this, where the shop knows
+
+
 Request.model_rebuild()

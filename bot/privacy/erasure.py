@@ -74,7 +74,7 @@ async def _erase_rows(engine: AsyncEngine, subject: Subject) -> dict[str, int]:
                     result = await connection.execute(table.update().where(mine).values(conversation=None))
                 else:
                     result = await connection.execute(table.delete().where(mine))
-                places[table.name] = result.rowcount
+                places[table.name] = places.get(table.name, 0) + result.rowcount
             places |= await _erase_platform_leftovers(connection, subject)
     except OperationalError as exc:
         raise PrivacyError(f"The database is busy or damaged, nothing was erased: {exc.orig}") from exc
@@ -82,17 +82,16 @@ async def _erase_rows(engine: AsyncEngine, subject: Subject) -> dict[str, int]:
 
 
 async def _erase_platform_leftovers(connection: AsyncConnection, subject: Subject) -> dict[str, int]:
-    """Pictures of a Telegram album wait in a table that knows no conversation: found by the chat's id."""
+    """Pictures of a Telegram album wait in a table that knows no conversation: its name begins with the chat's id."""
     names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     if "telegram_albums" not in names:
         return {}
-    albums = sql_table("telegram_albums", sql_column("raw"), sql_column("account"), sql_column("update_id"))
+    albums: Any = sql_table("telegram_albums", sql_column("album"))
     gone = 0
     for one in subject.conversations:
         if one["channel"] == "telegram":
-            chat = f'"id": {one["shopper"]}', f'"id":{one["shopper"]}'
             result = await connection.execute(
-                albums.delete().where(or_(*(albums.c.raw.like(f"%{word}%") for word in chat)))
+                albums.delete().where(albums.c.album.startswith(f"{one['shopper']}:", autoescape=True))
             )
             gone += result.rowcount
     return {"telegram_albums": gone}

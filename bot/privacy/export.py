@@ -20,8 +20,8 @@ from bot.privacy.masking import mask_value
 from bot.privacy.subjects import Subject, find_subject, plain, tables_about
 from bot.settings import Settings
 
-_SECRET = frozenset({"token", "turn_lease", "delivery_lease", "error", "payload"})
-_STAFF = frozenset({"agent", "wanted"})
+_SECRET = frozenset({"token", "turn_lease", "delivery_lease", "error", "payload", "key", "code_hash"})
+_STAFF = frozenset({"agent", "wanted", "ended_by"})
 
 
 async def export(
@@ -41,7 +41,7 @@ async def export(
         tables: dict[str, list[dict[str, Any]]] = {}
         for table, column in await tables_about(connection):
             rows = (await connection.execute(table.select().where(table.c[column].in_(subject.ids)))).all()
-            tables[table.name] = [_row(dict(row._mapping), cipher) for row in rows]
+            tables.setdefault(table.name, []).extend(_row(dict(row._mapping), cipher) for row in rows)
     if masked:
         tables = {name: [_masked(row, subject) for row in rows] for name, rows in tables.items()}
     folder.mkdir(parents=True, exist_ok=True)

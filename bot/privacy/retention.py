@@ -17,7 +17,9 @@ from bot.clock import now_ms
 from bot.handoff.cases import cases
 from bot.handoff.labels import labels
 from bot.handoff.ownership import ownership
+from bot.handoff.promises import promises
 from bot.identity.guard import IdentityGuard
+from bot.identity.links import links
 from bot.orders.models import Grant, ProofKind
 from bot.privacy.files import MediaFiles, log_files
 from bot.records import access_log, audit, buttons, conversations, events, inbox, outbox
@@ -52,7 +54,7 @@ async def purge(engine: AsyncEngine, settings: Settings, *, now: int | None = No
         if (cutoff := before(keep.raw)) is not None:
             gone["raw"] = await _raw(connection, cutoff, there)
         if (cutoff := before(keep.messages)) is not None:
-            gone["messages"] = await _messages(connection, cutoff)
+            gone["messages"] = await _messages(connection, cutoff, there)
         if (cutoff := before(keep.tracker)) is not None and "events" in there:
             gone["tracker"] = await _tracker(connection, cutoff)
         if (cutoff := before(keep.packets)) is not None:
@@ -88,7 +90,7 @@ async def _raw(connection: AsyncConnection, cutoff: int, there: set[str]) -> int
     return count
 
 
-async def _messages(connection: AsyncConnection, cutoff: int) -> int:
+async def _messages(connection: AsyncConnection, cutoff: int, there: set[str]) -> int:
     """Whole conversations whose last word is older; the audit trail stays, under an id nobody can resolve."""
     held = select(ownership.c.conversation).where(ownership.c.owner.in_(("pending", "person")))
     old = (
@@ -107,6 +109,9 @@ async def _messages(connection: AsyncConnection, cutoff: int) -> int:
         ids = list(old[start : start + 500])
         for table in (events, inbox, outbox, buttons):
             count += (await connection.execute(table.delete().where(table.c.conversation.in_(ids)))).rowcount
+        if "identity_links" in there:
+            mine = links.c.conversation.in_(ids) | links.c.other.in_(ids)
+            await connection.execute(links.delete().where(mine))
         await connection.execute(conversations.delete().where(conversations.c.id.in_(ids)))
     return count
 
@@ -130,6 +135,8 @@ async def _packets(connection: AsyncConnection, cutoff: int, there: set[str]) ->
             cases.update().where(old).values(packet={}, note=null(), note_turn=None, rating_comment=None)
         )
         count += result.rowcount
+    if "promises" in there:
+        count += (await connection.execute(promises.delete().where(promises.c.settled_at < cutoff))).rowcount
     if "handoff_labels" in there:
         count += (await connection.execute(labels.delete().where(labels.c.at < cutoff))).rowcount
     return count

@@ -25,6 +25,10 @@ SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "buttons": (("token",), (), ("title", "payload")),
     "audit": (("reply",), ("explain",), ()),
     "handoff_cases": (("id",), ("packet", "note"), ("rating_comment",)),
+    "handoff_labels": (("id",), (), ("question", "text", "final")),
+    "identity_grants": (("id",), (), ("token", "customer_name")),
+    "promises": (("id",), (), ("key",)),
+    "telegram_albums": (("account", "update_id"), (), ("raw",)),
     "events": (("id",), (), ("data",)),  # Rasa's tracker
 }
 _BATCH = 500

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.exceptions import RecordMissing
 from bot.identity.guard import grants
+from bot.identity.links import linked
 from bot.privacy.masking import find_personal
 from bot.records import conversations, events, inbox, row_dict
 
@@ -44,9 +45,13 @@ async def find_subject(connection: AsyncConnection, asked: str) -> Subject:
     Raises:
         RecordMissing: no conversation, shopper or customer has this id.
     """
-    query = select(conversations).where(
+    query = select(conversations.c.id).where(
         or_(conversations.c.id == asked, conversations.c.shopper == asked, conversations.c.customer == asked)
     )
+    named = (await connection.execute(query)).scalars().all()
+    # What is proven to be the same shopper's is his as well, whichever door it came through.
+    everywhere = {one for name in named for one in await linked(connection, name)}
+    query = select(conversations).where(conversations.c.id.in_(everywhere))
     found = [
         row_dict(row) for row in (await connection.execute(query.order_by(conversations.c.created_at))).all()
     ]
@@ -105,6 +110,8 @@ async def tables_about(connection: AsyncConnection) -> list[tuple[Table, str]]:
             else:
                 continue
             found.append((Table(name, MetaData(), autoload_with=sync), column))
+            if name == "identity_links":  # names two conversations
+                found.append((found[-1][0], "other"))
         return found
 
     result: list[tuple[Table, str]] = await connection.run_sync(read)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.database import now_ms
 from bot.exceptions import DeskError
-from bot.handoff import cases, ownership
+from bot.handoff import cases, ownership, promises
 from bot.handoff.hours import Hours
 from bot.handoff.ownership import Ownership
 from bot.message import Reply
@@ -33,21 +33,15 @@ class Acts:
     # taking and giving
 
     async def claim(self, current: Ownership, agent: str) -> Ownership:
-        """Take it, from whoever has it; an open promise of an answer is kept by it, or was broken.
+        """Take it, from whoever has it. A promise of an answer is not kept by it, but by the first words.
 
         Raises:
             OwnershipLost: somebody else was quicker.
         """
         reason = "claimed" if current.owner == "pending" else "taken"
-        changed = await self.gateway.hand_over(
+        return await self.gateway.hand_over(
             current.conversation, current, "person", agent=agent, reason=reason
         )
-        async with self.store.write() as connection:
-            case = await cases.open_case(connection, current.conversation)
-            if case is not None and case.promise == "open":
-                kept = now_ms() <= (case.promised_at or 0)
-                await cases.update(connection, case.id, promise="kept" if kept else "broken")
-        return changed
 
     async def pass_on(self, current: Ownership, to: str | None) -> Ownership:
         """To another person, or (None) to whoever is free.
@@ -79,6 +73,10 @@ class Acts:
                     kept = {"agent": agent, "text": note, "promise_until": until, "at": now_ms(),
                             "told": tell}  # fmt: skip
                     await cases.update(connection, case.id, note=kept)
+                    if until is not None:
+                        await promises.make_follow_up(
+                            connection, known.id, case.id, agent=agent, due_at=until, at=now_ms()
+                        )
         if note and tell:
             language = known.language
             told = sentence("returned", language, agent=agent, note=note)
@@ -123,9 +121,7 @@ class Acts:
             conversation, current.token, Reply(text=text), agent=agent, key=key, media=media
         )
         async with self.store.write() as connection:
-            case = await cases.open_case(connection, conversation)
-            if case is not None and case.answered_at is None:
-                await cases.update(connection, case.id, answered_at=now_ms())
+            await cases.answered(connection, conversation, now_ms())
         return seq
 
     async def budget(self, conversation: str) -> dict[str, Any] | None:

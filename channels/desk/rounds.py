@@ -19,23 +19,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.database import now_ms
 from bot.exceptions import KefuError, OwnershipLost
 from bot.generator.tone import mood
-from bot.handoff import cases, ownership, packet, timers
+from bot.handoff import cases, ownership, packet, promises, timers
 from bot.handoff.cases import Case
 from bot.handoff.hours import Hours
 from bot.handoff.ownership import Ownership
 from bot.handoff.priority import URGENT, priority_of
 from bot.handoff.timers import Situation, Timer, decide
+from bot.identity import links
 from bot.message import Button, Handoff, Inbound, Reply
 from bot.settings import Settings
 from channels.channel import Conversation
 from channels.desk.words import clock_time, join, position, sentence
 from channels.gateway import BACK, Gateway, change_owner
-from channels.store import audit, events
+from channels.store import audit, conversations, events
 from channels.texts import language_of, say
 
 logger = logging.getLogger(__name__)
 
 _DAY = 24 * 3600 * 1000
+_UNDER_WAY = ("requested", "approved", "in_transit", "received")  # states of an after-sales request
 _STEPS = 6  # steps one look may take, one after the other
 
 _THANKS = re.compile(
@@ -319,8 +321,18 @@ class Rounds:
         values = {"acknowledged": owner.token}
         if promised_at is not None:
             values |= {"promised_at": promised_at, "promise": "open"}
+        if case.wanted is None:
+            before = await self._lately(connection, known.id)
+            values["wanted"] = before.agent if before is not None else None
         await cases.update(connection, case.id, **values)
         return built, reply
+
+    async def _lately(self, connection: AsyncConnection, conversation: str) -> Case | None:
+        """The case a person ended with this shopper, on any linked channel, not longer ago than `reopen_within`."""
+        before = await cases.ended_last(connection, await links.linked(connection, conversation))
+        if before is None or self._now() - (before.ended_at or 0) > self.settings.reopen_within * 1000:
+            return None
+        return before
 
     async def _packet(
         self, connection: AsyncConnection, known: Conversation, handoff: Handoff
@@ -343,6 +355,8 @@ class Rounds:
             if one.get("media_id")
         ]
         languages = [language_of(text) for text in said[-3:]]
+        everywhere = await links.linked(connection, known.id)
+        told = await promises.told_in(connection, everywhere)
         earlier = await cases.last_case(connection, known.id)
         current = await cases.open_case(connection, known.id)
         if earlier is not None and current is not None and earlier.id == current.id:
@@ -361,15 +375,18 @@ class Rounds:
                 for line in lines[-packet.TURNS :]
             ],
             earlier=earlier.note if earlier is not None else None,
+            promises=[promises.as_facts(one) for one in told],
+            elsewhere=await _elsewhere(connection, everywhere[1:]),
         )  # fmt: skip
         return built.model_dump(mode="json", exclude_none=True)
 
     # after the case
 
     async def metadata(self, conversation: str, message: str) -> dict[str, Any]:
-        """What the person noted, for the first turn after him."""
+        """What the person noted, here or on a linked channel, while it counts."""
         async with self.store.write() as connection:
-            note = await cases.note_for(connection, conversation, message)
+            everywhere = await links.linked(connection, conversation)
+            note = await cases.note_for(connection, everywhere, message, self._now())
         return {"note": note} if note else {}
 
     async def reopen(
@@ -377,9 +394,8 @@ class Rounds:
     ) -> tuple[ownership.Owner, str | None, str]:
         """Writing again soon after the end goes to the same person; mere thanks go to the bot."""
         async with self.store.read() as connection:
-            case = await cases.last_case(connection, known.id)
-        recent = case is not None and self._now() - owner.since <= self.settings.reopen_within * 1000
-        if case is None or not recent or case.agent is None or _THANKS.match(inbound.text.strip()):
+            case = await self._lately(connection, known.id)
+        if case is None or case.agent is None or _THANKS.match(inbound.text.strip()):
             return "bot", None, "shopper_wrote"
         if self._on_duty(case.agent):
             return "person", case.agent, "reopened"
@@ -446,6 +462,31 @@ async def _case_before(connection: AsyncConnection, case: Case) -> Case | None:
     )
     row = (await connection.execute(query)).first()
     return Case(**row._mapping) if row else None
+
+
+async def _elsewhere(connection: AsyncConnection, others: Sequence[str]) -> list[dict[str, Any]]:
+    """The last case of each linked conversation, and how that one stands."""
+    found: list[dict[str, Any]] = []
+    proofs = await links.proofs_of(connection, others)
+    for other in others:
+        channel = (
+            await connection.execute(select(conversations.c.channel).where(conversations.c.id == other))
+        ).scalar()
+        owner = await ownership.get(connection, other)
+        case = await cases.last_case(connection, other)
+        facts: dict[str, Any] = {
+            "conversation": other, "channel": channel or "", "owner": owner.owner, "proof": proofs.get(other),
+        }  # fmt: skip
+        if case is not None:
+            order = case.packet.get("order") or {}
+            facts |= {
+                "goal": case.goal, "reason": case.reason, "opened_at": case.opened_at, "ended_at": case.ended_at,
+                "outcome": case.outcome, "agent": case.agent, "note": case.note,
+                "order_number": order.get("number") or case.packet.get("order_number"),
+                "requests": [one for one in order.get("requests") or () if one.get("status") in _UNDER_WAY],
+            }  # fmt: skip
+        found.append(facts)
+    return found
 
 
 async def _tried(connection: AsyncConnection, conversation: str) -> Sequence[str]:

@@ -27,7 +27,9 @@ from bot.message import Attachment, Inbound
 from bot.settings import WechatSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import PERSON, SAY, Gateway
-from channels.media import MediaStore
+from channels.linking import SCENE as BIND
+from channels.media import KINDS, MediaStore
+from channels.texts import language_of, say
 from channels.wechat import allowance, api
 from channels.wechat.api import ApiError, OfficialAccountApi
 from channels.wechat.envelope import (
@@ -324,6 +326,8 @@ class WechatChannel:
         """
         if scene.startswith("order_"):
             return scene.removeprefix("order_"), None
+        if scene.startswith(BIND):
+            return scene, None  # asks for consent: channels.linking
         return "", SAY + "welcome"
 
     async def fetch(self, conversation: Conversation, file: str) -> Attachment:

@@ -90,6 +90,7 @@ def make_app(
     app.router.add_get("/v1/products", search_products, name="search_products")
     app.router.add_get("/v1/products/{product_id}", get_product, name="get_product")
     app.router.add_get("/v1/receipts/{key}", get_receipt, name="receipt")
+    app.router.add_get("/v1/receipts/{key}/outcome", get_outcome, name="outcome")
     for path_name, operation in WRITE_PATHS.items():
         app.router.add_post(
             f"/v1/orders/{{number}}/{path_name}", _writer(operation), name=f"write_{operation.value}"
@@ -224,6 +225,10 @@ async def get_product(request: web.Request) -> web.Response:
 
 async def get_receipt(request: web.Request) -> web.Response:
     return _json(await request.app[STORE].receipt(request.match_info["key"]))
+
+
+async def get_outcome(request: web.Request) -> web.Response:
+    return _json(await request.app[STORE].outcome(request.match_info["key"]))
 
 
 def _writer(operation: Operation) -> Handler:

@@ -29,6 +29,7 @@ from bot.orders.models import (
     Order,
     OrderState,
     OrderSummary,
+    Outcome,
     Product,
     ProofKind,
     Receipt,
@@ -38,6 +39,7 @@ from bot.orders.shop.bodies import Body, ProofBody, canonical
 from bot.orders.shop.catalogue import price_in
 from bot.orders.shop.data import Shop, generate
 from bot.orders.shop.operations import perform
+from bot.orders.shop.outcomes import outcome_of
 from bot.orders.shop.problems import Problem
 from bot.orders.shop.samples import SAMPLES
 
@@ -133,6 +135,10 @@ class Store:
     async def receipt(self, key: str) -> Receipt:
         """Raises Problem ``not_found``."""
         return await self._run(self._receipt, key)
+
+    async def outcome(self, key: str) -> Outcome:
+        """Raises Problem ``not_found``."""
+        return await self._run(self._outcome, key)
 
     async def write(
         self,
@@ -374,6 +380,13 @@ class Store:
         if row is None:
             raise Problem("not_found")
         return Receipt.model_validate_json(row["doc"])
+
+    def _outcome(self, key: str) -> Outcome:
+        receipt = self._receipt(key)
+        row = self._db.execute("SELECT doc FROM orders WHERE number = ?", (receipt.order,)).fetchone()
+        if row is None:
+            raise Problem("not_found")
+        return outcome_of(receipt, Order.model_validate_json(row["doc"]), self.now())
 
     def _write(
         self,

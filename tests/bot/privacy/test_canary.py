@@ -109,11 +109,11 @@ async def leave_traces(site: Site) -> dict[str, str]:
                     packet={"who": {"name": NAME}, "door": door}, note={"text": TEXT}, rating_comment=TEXT
                 )
             )
-        raw = json.dumps({"message": {"chat": {"id": "ou_canary_telegram"}, "caption": TEXT}}).replace(
-            '"ou_canary_telegram"', "ou_canary_telegram"
-        )
+        raw = json.dumps({"message": {"chat": {"id": "ou_canary_telegram"}, "caption": TEXT}})
         await connection.execute(
-            albums.insert().values(account="shop", update_id=1, album="a", raw=raw, at=now_ms())
+            albums.insert().values(
+                account="shop", update_id=1, album="ou_canary_telegram:77", raw=raw, at=now_ms()
+            )
         )
         # Rasa's tracker store has its table in the same database.
         await connection.execute(

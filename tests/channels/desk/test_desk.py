@@ -342,7 +342,8 @@ async def test_the_person_tells_the_bot_and_the_shopper_once_what_was_promised(h
     notes = [turn["metadata"].get("note") for turn in house.dialogue.turns]
 
     assert 200 == status and 1 == sum("已登记补发，周三寄出" in text for text in house.door.texts)
-    assert [None, "已登记补发，周三寄出", None] == [note and note["text"] for note in notes]
+    assert [None, "已登记补发，周三寄出", "已登记补发，周三寄出"] == [note and note["text"] for note in notes]
+    assert [True, False] == [note["new"] for note in notes[1:]]
     assert ("lin", until) == (notes[1]["agent"], notes[1]["promise_until"])
 
 

@@ -194,7 +194,10 @@ async def test_outside_hours_a_time_is_promised_and_the_desk_opens_with_that_con
             first = (await cases.all_open(connection))[0]
         lin = await house.person("lin")
         await lin.do(conversation, "claim")
+        claimed = await case_of(house, conversation)
+        await lin.do(conversation, "reply", text="您好", key="k1")
 
+        assert "open" == claimed.promise  # whoever takes it has not answered yet
         assert (
             "11月23日 09:00上班" in promised and "11月23日 10:00 前" in promised and "订单号" not in promised
         )
