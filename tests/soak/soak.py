@@ -2,7 +2,9 @@
 
     python -m tests.soak.soak --seconds 600 --shoppers 200
 
-The fakes of the platforms count, not Kefu: every message must be answered, in the order it was written, and once.
+The fakes of the platforms count, not Kefu: every message must be answered, in order, and once. In order means: a
+message that the platform had delivered before another one left is answered before it. Two that were under way at
+the same moment may be answered either way, as the platform itself does not say which is first.
 Where a platform has no name for a message (WeChat's customer-service API, Telegram) a kill between its yes and
 our note of it can repeat one answer; those are counted and told apart. Everything is on loopback and stops by itself.
 """
@@ -18,7 +20,8 @@ import re
 import signal
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,7 @@ class World:
     directory: Path
     port: int
     dice: random.Random
+    pause: float = 1.0
     rasa: FakeRasa = field(default_factory=FakeRasa)
     wechat: FakeWechat = field(default_factory=FakeWechat)
     wecom: FakeWecom = field(default_factory=FakeWecom)
@@ -61,6 +65,7 @@ class World:
     web: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     ports: dict[str, int] = field(default_factory=dict)
     until: float = 0.0
+    disturbed: Counter[str] = field(default_factory=Counter)  # what was done to deliveries, how often
 
     @property
     def origin(self) -> str:
@@ -132,6 +137,14 @@ class Shopper:
         self.chat = 10_000 + number
         self.name = str(self.chat) if door == "telegram" else f"{door}{number}"
         self.wrote: list[str] = []
+        self.left: dict[str, float] = {}  # when the platform first tried to deliver a message
+        self.taken: dict[str, float] = {}  # when it knew that it was delivered
+        self._late: set[asyncio.Task[None]] = set()
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def live(self, session: aiohttp.ClientSession) -> None:
         if self.door == "web":
@@ -145,12 +158,28 @@ class Shopper:
             self.wrote.append(text)
             if dice.random() < 0.8:  # most people wait for an answer; some write two lines at once
                 await self._answered(text, 20)
-            await asyncio.sleep(dice.uniform(0.5, 6.0))
+            await asyncio.sleep(dice.uniform(0.5, 6.0) * self.world.pause)
+        await asyncio.gather(*self._late)
 
     async def _answered(self, text: str, seconds: float) -> None:
         until = time.monotonic() + seconds
         while text not in self.world.shown(self.door, self.name) and time.monotonic() < until:
             await asyncio.sleep(0.1)
+
+    async def _deliver(self, text: str, tries: Any, *, delay: float = 0.0) -> None:
+        """With the platform's retries; now and then once more, at once or long after later messages."""
+        await asyncio.sleep(delay)
+        self.left[text] = time.monotonic()
+        await self._until_taken(tries)
+        self.taken[text] = time.monotonic()
+        if self.world.dice.random() < 0.15:  # the platform did not see our answer
+            self.world.disturbed["repeated"] += 1
+            late = self.world.dice.choice((0.0, self.world.dice.uniform(1.0, 8.0)))
+            self.later(self._again(tries, late))
+
+    async def _again(self, tries: Any, delay: float) -> None:
+        await asyncio.sleep(delay)
+        await self._until_taken(tries)
 
     async def _until_taken(self, tries: Any) -> None:
         """A platform's retries. Real ones give up after three; here the message must get through."""
@@ -168,12 +197,15 @@ class Shopper:
         async def once() -> int:
             return (await self.world.wechat.push(session, xml))[0]
 
-        await self._until_taken(once)
-        if self.world.dice.random() < 0.1:  # the platform did not see our answer
-            await self._until_taken(once)
+        if self.world.dice.random() < 0.1:  # under way while the shopper writes the next one
+            self.world.disturbed["delayed"] += 1
+            self.later(self._deliver(text, once, delay=self.world.dice.uniform(0.5, 4.0)))
+        else:
+            await self._deliver(text, once)
 
     async def _wecom(self, session: aiohttp.ClientSession, text: str) -> None:
         self.world.wecom.write(text, self.name)
+        self.left[text] = self.taken[text] = time.monotonic()  # it is in the platform's list
         xml = f"<xml><MsgType>event</MsgType><Event>kf_msg_or_event</Event><Token>t</Token><OpenKfId>{KFID}</OpenKfId></xml>"
 
         async def ring() -> int:
@@ -182,9 +214,15 @@ class Shopper:
             async with session.post(url, params=sealed_query(encrypted), data=wrap(encrypted)) as response:
                 return response.status
 
-        for _ in range(self.world.dice.choice((0, 1, 1, 1, 2))):  # rings get lost and come twice
+        async def sometime(delay: float) -> None:
+            await asyncio.sleep(delay)
             with contextlib.suppress(aiohttp.ClientError, ConnectionError, asyncio.TimeoutError):
                 await ring()
+
+        rings = self.world.dice.choice((0, 1, 1, 1, 2))  # rings get lost, come late and come twice
+        self.world.disturbed[("lost", "rung", "repeated")[rings]] += 1
+        for _ in range(rings):
+            self.later(sometime(self.world.dice.choice((0.0, 0.0, self.world.dice.uniform(0.2, 4.0)))))
 
     async def _telegram(self, session: aiohttp.ClientSession, text: str) -> None:
         update = self.world.telegram.message(self.chat, text=text)
@@ -193,9 +231,7 @@ class Shopper:
         async def once() -> int:
             return await self.world.telegram.push(session, url, update)
 
-        await self._until_taken(once)
-        if self.world.dice.random() < 0.1:
-            await self._until_taken(once)
+        await self._deliver(text, once)
 
     async def _at_the_page(self, session: aiohttp.ClientSession) -> None:
         """A page as docs/web-chat.md asks for one, reconnecting until everything is acknowledged and answered."""
@@ -218,10 +254,13 @@ class Shopper:
                         if conversation and not over and time.monotonic() >= due:
                             text, client_id = f"{self.name}:{n}", f"{self.name}-message-{n}"
                             n += 1
-                            due = time.monotonic() + dice.uniform(1.0, 8.0)
+                            due = time.monotonic() + dice.uniform(1.0, 8.0) * self.world.pause
                             unacked[client_id] = text
                             self.wrote.append(text)
-                            for _ in range(dice.choice((1, 1, 1, 2))):
+                            self.left[text] = time.monotonic()
+                            times = dice.choice((1, 1, 1, 2))
+                            self.world.disturbed["repeated"] += times - 1
+                            for _ in range(times):
                                 await line.send_json(
                                     {"type": "message", "client_id": client_id, "text": text}
                                 )
@@ -236,7 +275,18 @@ class Shopper:
                                     {"type": "message", "client_id": client_id, "text": text}
                                 )
                         elif frame["type"] == "ack":
-                            unacked.pop(frame["client_id"], None)
+                            if (done := unacked.pop(frame["client_id"], None)) is not None:
+                                self.taken[done] = time.monotonic()
+                            if n > 3 and dice.random() < 0.05:  # an old page sends what it once queued
+                                self.world.disturbed["repeated"] += 1
+                                old = dice.randrange(n - 3)
+                                await line.send_json(
+                                    {
+                                        "type": "message",
+                                        "client_id": f"{self.name}-message-{old}",
+                                        "text": "old",
+                                    }
+                                )
                         elif frame["type"] == "event" and frame["seq"] > seq:
                             seq = frame["seq"]
                             if frame.get("author") == "bot":
@@ -244,6 +294,14 @@ class Shopper:
             if time.monotonic() > self.world.until + 90:
                 return
             await asyncio.sleep(dice.uniform(0.1, 0.6))
+
+
+def out_of_order(shopper: Shopper, first: list[str]) -> int:
+    """Answers that came before that of a message which was safely delivered before theirs had left."""
+    return sum(
+        any(shopper.taken.get(late, 1e18) < shopper.left[text] for late in first[n + 1 :])
+        for n, text in enumerate(first)
+    )
 
 
 def judge(world: World, shoppers: list[Shopper]) -> dict[str, Any]:
@@ -260,7 +318,7 @@ def judge(world: World, shoppers: list[Shopper]) -> dict[str, Any]:
             wrote += len(shopper.wrote)
             lost += len(set(shopper.wrote) - set(first))
             repeated += len(shown) - len(first)
-            disordered += first != [text for text in shopper.wrote if text in set(first)]
+            disordered += out_of_order(shopper, [text for text in first if text in shopper.left])
         report[door] = {
             "messages": wrote,
             "unanswered": lost,
@@ -272,12 +330,15 @@ def judge(world: World, shoppers: list[Shopper]) -> dict[str, Any]:
 
 
 async def soak(
-    seconds: float, count: int, *, kill_every: float = 20.0, seed: int | None = None
+    seconds: float, count: int, *, kill_every: float = 20.0, seed: int | None = None, pause: float = 1.0
 ) -> dict[str, Any]:
-    """Run it and return the figures of `judge`, with kills and the seed."""
+    """Run it and return the figures of `judge`, with kills, what was done to deliveries, and the seed.
+
+    `pause` stretches the time between two messages of a shopper, for small machines.
+    """
     seed = random.randrange(10**6) if seed is None else seed
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), free_port(), random.Random(seed))
+        world = World(Path(folder), free_port(), random.Random(seed), pause=pause)
         world.rasa.delay = lambda body: world.dice.choice(
             (0.01, 0.05, 0.1, 0.5, 2.0 if world.dice.random() < 0.1 else 0.2)
         )
@@ -323,7 +384,11 @@ async def soak(
                 await gateway.wait()
             for runner in runners:
                 await runner.cleanup()
-        return {"seconds": seconds, "shoppers": count, "kills": kills, "seed": seed, **judge(world, shoppers)}
+        disturbed = dict(sorted(world.disturbed.items()))
+        return {
+            "seconds": seconds, "shoppers": count, "kills": kills, "seed": seed, "pause": pause,
+            "deliveries": disturbed, **judge(world, shoppers),
+        }  # fmt: skip
 
 
 def main() -> None:
@@ -333,8 +398,11 @@ def main() -> None:
     options.add_argument("--shoppers", type=int, default=200)
     options.add_argument("--kill-every", type=float, default=20.0)
     options.add_argument("--seed", type=int)
+    options.add_argument("--pause", type=float, default=1.0)
     given = options.parse_args()
-    report = asyncio.run(soak(given.seconds, given.shoppers, kill_every=given.kill_every, seed=given.seed))
+    report = asyncio.run(
+        soak(given.seconds, given.shoppers, kill_every=given.kill_every, seed=given.seed, pause=given.pause)
+    )
     print(json.dumps(report, indent=2))
     bad = report["turns_run_twice"] + sum(
         report[door]["unanswered"] + report[door]["out_of_order"] for door in DOORS

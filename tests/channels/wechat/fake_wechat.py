@@ -110,6 +110,7 @@ class FakeWechat:
     media: dict[str, bytes] = field(default_factory=dict)
     quota: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     typed: list[dict[str, Any]] = field(default_factory=list)
+    pushed: set[str] = field(default_factory=set)  # a push that is repeated renews no allowance
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=20 * 1024 * 1024)
@@ -182,14 +183,16 @@ class FakeWechat:
     ) -> tuple[int, str]:
         """One try of one push, sealed. What the shopper would read is kept."""
         encrypted = seal(xml, key)
+        fields = {child.tag: child.text or "" for child in ElementTree.fromstring(xml)}
+        openid, name = fields["FromUserName"], fields.get("MsgId") or xml
+        if f"{openid}:{name}" not in self.pushed:
+            self.pushed.add(f"{openid}:{name}")
+            self.quota[openid] = 5 if fields["MsgType"] != "event" else 3
         async with session.post(
             self.base_url, params=query or sealed_query(encrypted), data=wrap(encrypted).encode()
         ) as response:
             status, body = response.status, await response.text()
         if status == 200:
-            fields = {child.tag: child.text or "" for child in ElementTree.fromstring(xml)}
-            openid = fields["FromUserName"]
-            self.quota[openid] = 5 if fields["MsgType"] != "event" else 3
             passive = read_passive(body, key)
             if passive is not None:
                 assert passive["ToUserName"] == openid, "answered somebody else"
