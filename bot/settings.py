@@ -291,6 +291,13 @@ class DeskSettings(Section):
     enabled: bool = True
     session_hours: int = Field(default=12, ge=1, le=720, description="idle hours until a sign-in ends")
     canned: Path | None = None  # canned replies; None: channels/desk/canned.yml
+    # What a role may approve of what the policy leaves to a person: minor units by currency. A role without a row
+    # has no limit; a currency without a number is not approved. `agent` never approves.
+    approve_up_to: dict[Literal["lead", "admin"], dict[str, int]] = Field(
+        default_factory=lambda: {
+            "lead": {"CNY": 500_000, "HKD": 500_000, "USD": 70_000, "EUR": 65_000, "GBP": 55_000, "JPY": 100_000}
+        }
+    )
     chatwoot: ChatwootSettings | None = None  # people also answer in Chatwoot
     telegram: TelegramDeskSettings | None = None  # or in topics of a Telegram group
 

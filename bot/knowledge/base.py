@@ -7,6 +7,7 @@ new one (`bot.generator.service` does).
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,19 @@ def default_folder() -> Path:
 
 
 def default_cache() -> Path:
-    """Where embeddings are kept between starts."""
-    return get_settings().data_path("cache", "embeddings.db")
+    """The file that keeps embeddings between starts.
+
+    A vector depends on the text and the encoder only, so all data folders of a checkout share one file, unless
+    `knowledge.cache` names another or the checkout cannot be written to.
+    """
+    settings = get_settings()
+    if settings.knowledge.cache is not None:
+        path = settings.knowledge.cache
+        return path if path.is_absolute() else PROJECT_ROOT / path
+    shared = PROJECT_ROOT / ".cache"
+    if os.access(shared if shared.is_dir() else PROJECT_ROOT, os.W_OK):
+        return shared / "embeddings.db"
+    return settings.data_path("cache", "embeddings.db")
 
 
 def read_folder(folder: Path) -> tuple[list[Article], list[str]]:

