@@ -73,10 +73,6 @@ class Acts:
                     kept = {"agent": agent, "text": note, "promise_until": until, "at": now_ms(),
                             "told": tell}  # fmt: skip
                     await cases.update(connection, case.id, note=kept)
-                    if until is not None:
-                        await promises.make_follow_up(
-                            connection, known.id, case.id, agent=agent, due_at=until, at=now_ms()
-                        )
         if note and tell:
             language = known.language
             told = sentence("returned", language, agent=agent, note=note)
@@ -88,6 +84,15 @@ class Acts:
                 known.id, current.token, Reply(text=join(language, told, promised)), agent=agent,
                 key=f"note:{current.token}:{known.id}",
             )  # fmt: skip
+        if until is not None and current.owner == "person":
+            # After the words: what he writes from now on is the follow-up.
+            async with self.store.write() as connection:
+                await ownership.hold(connection, known.id, current.token, "person")
+                case = await cases.open_case(connection, known.id)
+                if case is not None:
+                    await promises.make_follow_up(
+                        connection, known.id, case.id, agent=agent, due_at=until, at=now_ms()
+                    )
         return await self.gateway.hand_over(known.id, current, "bot", reason="released")
 
     async def close(self, current: Ownership) -> Ownership:
@@ -101,9 +106,10 @@ class Acts:
     # speaking
 
     async def reply(
-        self, current: Ownership, agent: str, *, key: str, text: str = "", media: Sequence[Any] = ()
-    ) -> int | None:
-        """Say something to the shopper; None when this `key` was said before.
+        self, current: Ownership, agent: str, *, key: str, text: str = "", media: Sequence[Any] = (),
+        reply: Reply | None = None,
+    ) -> int | None:  # fmt: skip
+        """Say something to the shopper; None when this `key` was said before. `reply` is more than a text.
 
         Raises:
             OwnershipLost: it changed hands meanwhile.
@@ -118,7 +124,7 @@ class Acts:
                 status=409,
             )
         seq = await self.gateway.say_as_person(
-            conversation, current.token, Reply(text=text), agent=agent, key=key, media=media
+            conversation, current.token, reply or Reply(text=text), agent=agent, key=key, media=media
         )
         async with self.store.write() as connection:
             await cases.answered(connection, conversation, now_ms())
