@@ -124,9 +124,14 @@ def make_plan(
     body: Mapping[str, Any],
     lines: Sequence[RequestLine] = (),
     now: datetime,
+    by_person: bool = False,
 ) -> Plan:
-    """Put on the table what the policy allowed. It can be consented to for 15 minutes."""
-    assert decision.outcome == "allowed", f"the policy did not allow {operation.value}, so there is no plan"
+    """Put on the table what the policy allowed. It can be consented to for 15 minutes.
+
+    `by_person`: somebody at the desk may also plan what the policy leaves to a person; never what it refuses.
+    """
+    allowed = ("allowed", "person") if by_person else ("allowed",)
+    assert decision.outcome in allowed, f"the policy did not allow {operation.value}, so there is no plan"
     assert decision.operation is operation, "the decision is about another operation"
     assert now.tzinfo is not None, "make_plan() needs a time with a time zone"
     return Plan(
