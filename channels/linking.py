@@ -125,7 +125,7 @@ class Linking:
             await self.store.bump(connection, known.id, 0)
             others = await links.same_customer(connection, known.id, now=now, fresh=self._fresh)
             if others:
-                return self._ask("consent_order", known, "verified_order", others[0])
+                return self._ask("consent_order", known.language, "verified_order", others[0])
             code = await links.new_code(connection, known.id, at=now)
         picture = await self._picture(known, code)
         return Reply(text=say("code", known.language, code=code), image=picture)
@@ -150,16 +150,19 @@ class Linking:
             return Reply(text=say("code_bad", known.language))
         if other == known.id:
             return Reply(text=say("code_own", known.language))
-        return self._ask("consent_code", known, "binding_code", code)
+        # A scanned code says nothing about the language; the chat it came from does.
+        origin = await self.store.conversation(other)
+        language = origin.language if origin is not None else known.language
+        return self._ask("consent_code", language, "binding_code", code)
 
-    def _ask(self, question: str, known: Conversation, proof: links.Proof, what: str) -> Reply:
+    def _ask(self, question: str, language: Language, proof: links.Proof, what: str) -> Reply:
         # A payload never leaves the gateway, so it can hold what the yes is about.
         yes = f"{YES}{proof}:{what}:{self._now()}"
         buttons = (
-            Button(title=say("yes", known.language), payload=yes),
-            Button(title=say("no", known.language), payload=NO),
+            Button(title=say("yes", language), payload=yes),
+            Button(title=say("no", language), payload=NO),
         )
-        return Reply(text=say(question, known.language), buttons=buttons)
+        return Reply(text=say(question, language), buttons=buttons)
 
     async def _agreed(self, known: Conversation, payload: str) -> Reply:
         """The shopper said yes: the proof is looked at again, and counts once."""

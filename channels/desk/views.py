@@ -32,6 +32,7 @@ from channels.desk.report import report_page
 from channels.desk.rounds import Rounds
 from channels.desk.staff import Person, Staff
 from channels.gateway import Gateway
+from channels.linking import Linking
 from channels.media import MediaStore
 from channels.store import audit, conversations, events, outbox
 from channels.tokens import Tokens
@@ -95,6 +96,7 @@ class Desk:
             ("POST", "/conversations/{id}/picture", self._picture),
             ("POST", "/conversations/{id}/draft", self._draft),
             ("POST", "/conversations/{id}/note", self._note),
+            ("POST", "/conversations/{id}/unlink", self._unlink),
         ):
             add(method, f"/desk/api{path}", self._guard(self._signed(handler)))
         add("GET", "/desk/report", self._guard(self._signed(report_page(self.store.engine))))
@@ -538,6 +540,15 @@ class Desk:
             conversation, "note", "person", {"text": text, "agent": person.name}
         )
         return _json({"seq": seq})
+
+    async def _unlink(self, request: web.Request, person: Person) -> web.Response:
+        """Take a conversation out of those that count as one shopper's. Linking takes proof, and is not done here."""
+        conversation = request.match_info["id"]
+        if await self.store.conversation(conversation) is None:
+            raise LookupError(f"There is no conversation {conversation}")
+        others = await Linking(self.gateway, self.settings).unlink(conversation, by=person.name)
+        await self.staff.log(person.name, conversation, "unlink")
+        return _json({"unlinked": list(others)})
 
     # live
 
