@@ -49,6 +49,7 @@ MAX_TEXT = 2000  # characters; more is answered kindly and not understood
 MAX_STORED = 10_000  # characters kept of a longer text
 SAY = "gateway:say:"  # payload prefix: the gateway answers itself, with that sentence of texts.py
 PERSON = "gateway:person"  # payload of the button that asks for a person; works while Rasa is down
+PLAN = "gateway:plan:"  # begins the payload of the buttons under a plan of the desk
 BACK = "gateway:back"  # payload of the button of a waiting shopper who would rather go on with the bot
 
 # Errors that say nothing about the message that was worked on.
@@ -95,6 +96,8 @@ OnPending = Callable[
 Intercept = Callable[[Conversation, Inbound, int], Awaitable[Reply | None]]
 # Words and buttons the gateway answers itself, by message and payload. None: they are for Rasa.
 OwnAnswer = Callable[[Conversation, Inbound, str | None], Awaitable[Reply | None]]
+# What a message is for a plan that a person at the desk has put on the table: the answer to it. None: nothing.
+Consent = Callable[[Conversation, Inbound, "str | None", Waiting, Ownership], Awaitable[Reply | None]]
 # Metadata of a turn besides the gateway's own, by conversation and message id.
 Metadata = Callable[[str, str], Awaitable[dict[str, Any]]]
 # Who gets a closed conversation whose shopper writes again: (owner, agent, reason).
@@ -131,6 +134,7 @@ class Gateway:
         self.own_answer: OwnAnswer | None = None
         self.metadata: Metadata | None = None
         self.reopen: Reopen | None = None
+        self.consent: Consent | None = None
         self.limits: MessageLimits | None = None
         self._check_claims = check_claims
         self._slots = asyncio.Semaphore(concurrency)
@@ -348,24 +352,31 @@ class Gateway:
             OwnershipLost: the person does not own the conversation under `token` any more.
         """
         known = await self._conversation(conversation)
-        body = self._body(reply, ())
+        payloads = self._payloads(reply.buttons)
+        body = self._body(reply, payloads)
         body["agent"] = agent
         if media:
             body["media"] = list(media)
+        draft = Draft(new_id(), 0, "person", body, payloads)
         async with self.store.write() as connection:
             await self.store.bump(connection, conversation, 0)  # locks the row
             await ownership.hold(connection, conversation, token, "person")
-            seq = await self.store.add_message(
-                connection, known, Draft(new_id(), 0, "person", body), inbound=f"desk:{key}"
-            )
+            seq = await self.store.add_message(connection, known, draft, inbound=f"desk:{key}")
+            if seq is not None and reply.explain:
+                await self.store.add_audit(
+                    connection, draft.id, conversation, None, "sent", reply.explain, reply.receipts
+                )
         self.wake.wake(conversation)
         self._poke("delivery", conversation)
         return seq
 
     async def say_as_system(
-        self, conversation: str, reply: Reply, *, key: str, under: Ownership | None = None
-    ) -> int | None:
-        """A message that is neither the bot's nor a person's (a timer's, for example).
+        self, conversation: str, reply: Reply, *, key: str, under: Ownership | None = None,
+        answers: str | None = None,
+    ) -> int | None:  # fmt: skip
+        """A message that is neither the bot's nor a person's (a timer's, a receipt).
+
+        `answers` is the shopper's message that led to it, for the audit trail.
 
         Raises:
             OwnershipLost: the conversation is not as `under` says any more.
@@ -378,6 +389,11 @@ class Gateway:
             payloads = self._payloads(reply.buttons)
             draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
             seq = await self.store.add_message(connection, known, draft, inbound=f"system:{key}")
+            if seq is not None and (reply.explain or reply.receipts):
+                await self.store.add_audit(
+                    connection, draft.id, conversation, answers, "sent", reply.explain, reply.receipts
+                )
+                await promises.make(connection, conversation, reply.promises, at=now_ms())
         self.wake.wake(conversation)
         self._poke("delivery", conversation)
         return seq
@@ -568,6 +584,11 @@ class Gateway:
         if owner.owner == "pending" and await self._payload(waiting, inbound) == BACK:
             await self._back_to_bot(waiting, known, owner)
             return
+        payload = None
+        if owner.owner == "person" or (inbound.payload or "").startswith(PLAN):
+            payload = await self._payload(waiting, inbound)
+            if await self._answered_plan(waiting, known, owner, inbound, payload):
+                return
         if not owner.bot_may_speak:
             await self._done(waiting, "for_person")
             return
@@ -577,6 +598,8 @@ class Gateway:
             )
             return
         payload = await self._payload(waiting, inbound)
+        if await self._answered_plan(waiting, known, owner, inbound, payload):
+            return
         if payload == BACK:  # pressed again, or after a person gave the conversation back
             await self._own_reply(
                 waiting, known, owner, Reply(text=say("back_to_bot", known.language)), "back"
@@ -643,6 +666,23 @@ class Gateway:
         )
         self.wake.wake(known.id)
         return fetched
+
+    async def _answered_plan(
+        self, waiting: Waiting, known: Conversation, owner: Ownership, inbound: Inbound, payload: str | None
+    ) -> bool:
+        """Whether this was a yes or no to a plan of the desk; then it is dealt with.
+
+        What became of a write is told whoever owns the conversation by then.
+        """
+        pressed = payload is not None and payload.startswith(PLAN)
+        if self.consent is None or not (pressed or owner.owner == "person"):
+            return False
+        answer = await self.consent(known, inbound, payload, waiting, owner)
+        if answer is None:
+            return False
+        await self.say_as_system(known.id, answer, key=f"plan:{waiting.id}", answers=waiting.id)
+        await self._done(waiting, "plan")
+        return True
 
     async def _payload(self, waiting: Waiting, inbound: Inbound) -> str | None:
         """The payload of a pressed button, or of the shown one whose title or number was typed."""

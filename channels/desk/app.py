@@ -16,8 +16,12 @@ from aiohttp import web
 
 from bot.database import make_engine
 from bot.exceptions import DeskError
+from bot.identity import IdentityGuard
 from bot.migrations import upgrade
+from bot.orders.client import OrderClient
+from bot.policy import Policy
 from bot.settings import Settings, get_settings
+from channels.desk.plans import DeskPlans
 from channels.desk.staff import MIN_PASSWORD, ROLES, Staff
 from channels.desk.views import Desk
 from channels.gateway import Gateway
@@ -39,7 +43,12 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
         load_secret(settings.gateway.secret, settings.data_path("gateway.secret")), settings.sites
     )
     staff = Staff(gateway.store, session_life=settings.desk.session_hours * 3_600_000)
+    client = OrderClient.from_settings(settings)
     desk = Desk(gateway, settings, media, tokens, staff)
+    desk.plans = DeskPlans(
+        gateway, desk.acts, settings, client=client, policy=Policy.load(settings.policy.path),
+        guard=IdentityGuard(gateway.store.engine, client, settings.identity),
+    )  # fmt: skip
     desk.routes(app)
     app[DESK] = desk
 
@@ -49,6 +58,7 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
             await _first_person(staff, settings)
         await desk.start()
         yield
+        await client.close()
 
     async def stopping(_: web.Application) -> None:
         await desk.stop()  # before the gateway closes the database

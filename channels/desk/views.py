@@ -25,9 +25,12 @@ from bot.database import now_ms
 from bot.exceptions import DeskError, MediaRefused, OwnershipLost, SettingsError, TooMany
 from bot.handoff import cases, labels, ownership
 from bot.handoff.ownership import Ownership
+from bot.orders.models import Operation, RequestLine
+from bot.policy import Reason
 from bot.settings import Settings
 from channels.desk.acts import Acts
 from channels.desk.board import Board, read_rows
+from channels.desk.plans import DeskPlans, Proposal
 from channels.desk.report import report_page
 from channels.desk.rounds import Rounds
 from channels.desk.staff import Person, Staff
@@ -64,6 +67,7 @@ class Desk:
         self.board = Board(gateway)
         self.rounds = Rounds(gateway, settings, on_duty=self.on_duty)
         self.acts = Acts(gateway, self.rounds.hours)
+        self.plans: DeskPlans | None = None  # set by `channels.desk.app.install`
         self._present: dict[str, int] = {}  # open desks by person
         self._sockets: set[web.WebSocketResponse] = set()
         self.canned = load_canned(settings.desk.canned or Path(__file__).parent / "canned.yml")
@@ -97,6 +101,11 @@ class Desk:
             ("POST", "/conversations/{id}/draft", self._draft),
             ("POST", "/conversations/{id}/note", self._note),
             ("POST", "/conversations/{id}/unlink", self._unlink),
+            ("GET", "/conversations/{id}/order", self._order),
+            ("POST", "/conversations/{id}/prove", self._prove),
+            ("POST", "/conversations/{id}/plans", self._propose),
+            ("POST", "/conversations/{id}/plans/{plan}/approve", self._approve),
+            ("POST", "/conversations/{id}/plans/{plan}/turn-down", self._turn_down),
         ):
             add(method, f"/desk/api{path}", self._guard(self._signed(handler)))
         add("GET", "/desk/report", self._guard(self._signed(report_page(self.store.engine))))
@@ -325,6 +334,7 @@ class Desk:
             "case": case.id if case is not None else None,
             "judged": judged,
             "budget": await self.acts.budget(conversation),
+            "plans": await self.plans.of(conversation, self.settings.language) if self.plans else [],
             "history": [
                 {name: one._mapping[name] for name in
                  ("opened_at", "ended_at", "reason", "outcome", "agent", "rating", "rating_comment", "note")}
@@ -541,6 +551,46 @@ class Desk:
         )
         return _json({"seq": seq})
 
+    # running an operation
+
+    def _shop(self) -> DeskPlans:
+        assert self.plans is not None, "install makes them"
+        return self.plans
+
+    async def _order(self, request: web.Request, person: Person) -> web.Response:
+        """The order as the shop has it now, for the person who has the conversation."""
+        token = _number(request.query.get("token"))
+        current = await self._mine(request, person, {"token": token})
+        number = request.query.get("number", "").strip()[:64]
+        if not number:
+            raise DeskError("Which order?", code="empty")
+        return _json(await self._shop().order(current.conversation, number))
+
+    async def _prove(self, request: web.Request, person: Person) -> web.Response:
+        body = await _body(request)
+        current = await self._mine(request, person, body)
+        number, kind, value = (_text(body, name, 200) for name in ("order", "kind", "value"))
+        if not number or not value:
+            raise DeskError("A proof has an order and a value", code="empty")
+        await self._shop().prove(current.conversation, person, number, kind, value)
+        return _json({})
+
+    async def _propose(self, request: web.Request, person: Person) -> web.Response:
+        body = await _body(request)
+        current = await self._mine(request, person, body)
+        told = await self._shop().propose(current, person, _proposal(body))
+        return _json({**told, **await self._whole(current.conversation)})
+
+    async def _approve(self, request: web.Request, person: Person) -> web.Response:
+        conversation = request.match_info["id"]
+        await self._shop().approve(conversation, person, request.match_info["plan"])
+        return _json(await self._whole(conversation))
+
+    async def _turn_down(self, request: web.Request, person: Person) -> web.Response:
+        conversation = request.match_info["id"]
+        await self._shop().turn_down(conversation, person, request.match_info["plan"])
+        return _json(await self._whole(conversation))
+
     async def _unlink(self, request: web.Request, person: Person) -> web.Response:
         """Take a conversation out of those that count as one shopper's. Linking takes proof, and is not done here."""
         conversation = request.match_info["id"]
@@ -637,6 +687,22 @@ class Desk:
                 "Cache-Control": "no-cache",
             },
         )
+
+
+def _proposal(body: dict[str, Any]) -> Proposal:
+    """What the page asks for. Raises: DeskError."""
+    try:
+        reason, opened = body.get("reason") or None, body.get("opened")
+        return Proposal(
+            operation=Operation(body["operation"]),
+            order_number=str(body["order"])[:64],
+            lines=tuple(RequestLine.model_validate(line) for line in body.get("lines") or ()),
+            reason=Reason(reason) if reason is not None else None,
+            opened=opened if isinstance(opened, bool) else None,
+            request_id=str(body["request"])[:64] if body.get("request") else None,
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise DeskError("operation, order, lines, reason, opened, request", code="bad_body") from exc
 
 
 async def _quietly(sending: Awaitable[None]) -> None:
