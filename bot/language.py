@@ -2,7 +2,7 @@
 
 Script decides first, because messages are short and script is certain; among Latin-script languages
 lingua decides, and only when the message is long or marked enough not to be a mistyped English one.
-Pinyin without tones counts as Chinese. This module knows no conversation.
+Pinyin counts as Chinese. This module knows no conversation.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from bot.message import Language
 from bot.normalise import simplified, visible
+from bot.pinyin import is_pinyin
 
 Code = Literal["zh-Hans", "zh-Hant", "en", "mixed", "other", "unknown"]
 READ = 600  # characters that are looked at
@@ -39,129 +40,12 @@ _SCRIPTS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 _LINGUA = ("ENGLISH", "SPANISH", "FRENCH", "GERMAN", "PORTUGUESE", "ITALIAN", "DUTCH", "TURKISH", "POLISH",
            "INDONESIAN", "VIETNAMESE", "TAGALOG")  # fmt: skip
-_INITIAL = "(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])"
-_FINAL = "(?:iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|ei|ao|ou|an|en|in|un|ia|ie|iu|ua|ui|uo|ue|er|a|o|e|i|u|v)"
-_PINYIN = re.compile(rf"(?:{_INITIAL}{_FINAL}|er|ai|an|ang|ao|ou|a|e|o)+[1-5]?")
-# Words of a shopper's pinyin that no English sentence has: one of them must be there.
-_PINYIN_SIGN = re.compile(
-    r"\b(?:wo|ni|hao|nihao|ninhao|de|le|ma|ne|ba|ya|shenme|shen|zenme|zen|shihou|fahuo|huo|tuikuan|tuihuo|kuaidi|dingdan"
-    r"|dan|hai|mei|bu|yao|qing|xie|xiexie|zai|zaima|ren|gong|rengong|zhuan|dao|cha|wuliu|huan|xiang|shi|na|zhe|ge|ji|hao)\b"
-)
-_ENGLISH = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "i",
-        "me",
-        "my",
-        "you",
-        "your",
-        "we",
-        "our",
-        "it",
-        "is",
-        "am",
-        "are",
-        "was",
-        "be",
-        "to",
-        "of",
-        "in",
-        "on",
-        "at",
-        "for",
-        "and",
-        "or",
-        "not",
-        "no",
-        "yes",
-        "so",
-        "do",
-        "did",
-        "has",
-        "have",
-        "had",
-        "he",
-        "she",
-        "can",
-        "hi",
-        "man",
-        "men",
-        "women",
-        "long",
-        "song",
-        "sun",
-        "fan",
-        "pen",
-        "gun",
-        "bang",
-        "ban",
-        "ran",
-        "run",
-        "sang",
-        "sing",
-        "wing",
-        "ding",
-        "ping",
-        "pan",
-        "tan",
-        "ten",
-        "men",
-        "den",
-        "hang",
-        "hung",
-        "this",
-        "that",
-        "what",
-        "when",
-        "where",
-        "how",
-        "who",
-        "why",
-        "please",
-        "order",
-        "size",
-        "bin",
-        "tin",
-        "fun",
-        "but",
-        "by",
-        "here",
-        "there",
-        "more",
-        "game",
-        "home",
-        "same",
-        "name",
-        "time",
-        "like",
-        "made",
-        "make",
-        "take",
-        "sale",
-        "one",
-        "use",
-        "done",
-        "none",
-        "line",
-        "mine",
-        "fine",
-        "nine",
-        "shoe",
-        "she",
-        "see",
-        "buy",
-        "pay",
-        "get",
-        "code",
-        "mode",
-        "page",
-        "refund",
-        "return",
-        "help",
-    ]
-)
+# Words that shoppers of both languages type: they keep the language the conversation had.
+_SHARED_WORDS = """
+ok okay okk okok k kk yes yep no nope hi hello hey hallo bye byebye thx thanks thank you ty sorry pls please haha hahaha
+lol wow emm emmm emmmm cool nice qq vip app plus pro max mini wifi usb ems dhl ups sf jd pdd s m l xs xl xxl xxxl
+"""
+_SHARED = frozenset(_SHARED_WORDS.split())
 # Few words tell English even where lingua doubts: short, mistyped, full of names of things.
 _ENGLISH_SIGN = re.compile(
     r"\b(?:the|my|is|are|was|i|im|you|your|it|this|that|where|wheres|when|what|how|why|can|cant|want|need|order|refund|return|"
@@ -172,11 +56,15 @@ _ENGLISH_SIGN = re.compile(
 
 @dataclass(frozen=True)
 class Detected:
-    """`code` as above; `iso` is the language's two letters where it is known; `reply` the language to answer in."""
+    """`code` as above; `iso` is the language's two letters where it is known; `reply` the language to answer in.
+
+    `shared`: words of both languages or a bare name; they decide only where no language is known yet.
+    """
 
     code: Code
     iso: str | None
     reply: Language | None
+    shared: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -186,16 +74,6 @@ def _lingua() -> Any:
 
     chosen = [getattr(LinguaLanguage, name) for name in _LINGUA]
     return LanguageDetectorBuilder.from_languages(*chosen).with_low_accuracy_mode().build()
-
-
-def is_pinyin(text: str) -> bool:
-    """Whether Latin letters spell Chinese: every word made of syllables, and one that only pinyin has."""
-    words = [word.lower() for word in _LATIN_WORD.findall(text)]
-    if not words or not _PINYIN_SIGN.search(" ".join(words)):
-        return False
-    if any(word in _ENGLISH for word in words):
-        return False
-    return all(_PINYIN.fullmatch(word) for word in words) and (len(words) > 1 or len(words[0]) > 4)
 
 
 def detect_language(text: str) -> Detected:
@@ -225,7 +103,8 @@ def detect_language(text: str) -> Detected:
         iso = str(best.language.iso_code_639_1.name).lower()
         if iso != "en" and best.value >= (0.3 if marked else 0.62):
             return Detected("other", iso, None)
-    return Detected("en", "en", "en")
+    shared = all(word.lower() in _SHARED for word in words) or (len(words) == 1 and not signs)
+    return Detected("en", "en", "en", shared)
 
 
 # One polite line: sorry, and which languages there are. Short, so that it can be checked by anyone who reads the language.

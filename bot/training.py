@@ -25,6 +25,8 @@ from bot.exceptions import TrainingError
 from bot.settings import PROJECT_ROOT, get_settings
 
 MODELS_KEPT = 3
+# Modules of `bot` that say what a model is made of.
+LEARNED_BY = ("intent_model.py", "noisy_channel.py", "normalise.py", "pinyin.py")
 
 RASA_ENVIRONMENT = {
     "RASA_TELEMETRY_ENABLED": "false",
@@ -44,7 +46,7 @@ def training_files(root: Path = PROJECT_ROOT) -> list[Path]:
     files = [root / "config.yml", root / "domain.yml"]
     files += _files(root / "data", (".yml", ".yaml", ".txt", ".json"))
     files += _files(root / "bot" / "components", (".py", ".json", ".yml", ".txt"))
-    learned_by = [root / "bot" / name for name in ("intent_model.py", "normalise.py")]
+    learned_by = [root / "bot" / name for name in LEARNED_BY]
     files += [path for path in learned_by if path.is_file()]
     missing = [str(path.relative_to(root)) for path in files[:2] if not path.is_file()]
     if missing:
