@@ -375,6 +375,7 @@
     if (line.kind === "rating_request") return el("div", { class: "line" }, t.asked);
     if (line.kind === "rating") return el("div", { class: "line" }, `${t.rating} ${"★".repeat(body.score)}${"☆".repeat(5 - body.score)} ${body.comment || ""}`);
     if (line.kind === "note") return el("div", { class: "notebox" }, el("small", {}, `${t.note} · ${body.agent || t.system_} · ${clock(line.at)}`), body.text);
+    if (line.kind === "plan") return el("div", { class: "line" }, [t.planStates[body.state] || body.state, word("operations", body.operation), body.order, money(body.amount), body.receipt, body.why && why(body.why), body.by || t.shopper, clock(line.at)].filter(Boolean).join(" · "));
     if (line.kind === "suggestion") return suggestion(`line:${line.seq}`, body.text || "");
     if (line.kind !== "message") return null;
     const who = { shopper: nameOf(state.talk.row), bot: t.bot_, person: body.agent === state.me.name ? t.you : body.agent || t.person_, system: t.system_ }[line.author];
@@ -541,6 +542,77 @@
         el("button", { class: "go", onclick: async () => { box.close(); await act("release", { note: words.value, tell: tell.checked, promise_until: until.value ? new Date(until.value).getTime() : null }); } }, t.release)));
     words.focus();
   }
+  const why = (code) => t.planWhy[code] || word("planWhy", String(code).replace(/^shop_/, ""));
+
+  /** Run an operation on a proven order: what the policy allows goes to the shopper, the rest to a lead. */
+  function operate() {
+    const { row, packet } = state.talk;
+    const number = el("input", { value: (packet.order || {}).number || packet.order_number || row.order || "", "aria-label": t.order });
+    const place = el("div", { class: "operate" });
+    const said = el("p", { class: "bad", role: "alert" });
+    const box = dialog(el("h2", {}, t.operate), el("label", {}, t.order, number), place, said,
+      el("div", { class: "acts" }, el("button", { onclick: () => box.close() }, t.cancel)));
+    const path = `/conversations/${row.id}`;
+    const failed = (error) => { said.textContent = { unproven: t.notProven, proof_wrong: t.proofWrong, locked: t.proofLocked, shop_down: t.shopDown, not_yours: t.taken, taken: t.taken, no_budget: t.budgetGone }[error.code] || fill(t.failed, { message: error.message }); };
+    const unproven = () => {
+      const kind = el("select", { "aria-label": t.proof }, ["phone_tail", "email", "postcode"].map((one) => el("option", { value: one }, word("proofs", one))));
+      const value = el("input", { autocomplete: "off", "aria-label": t.proofValue });
+      place.replaceChildren(el("p", {}, t.notProven), el("label", {}, t.proof, kind), el("label", {}, t.proofValue, value),
+        el("button", { class: "go", onclick: async () => { said.textContent = ""; try { await api(`${path}/prove`, { token: row.token, order: number.value.trim(), kind: kind.value, value: value.value }); load(); } catch (error) { failed(error); } } }, t.proofCheck));
+      value.focus();
+    };
+    const form = (order) => {
+      const operation = el("select", { "aria-label": t.operation }, order.operations.map((one) => el("option", { value: one }, word("operations", one))));
+      const meant = packet.lines || {};
+      const counts = order.lines.map((line) => el("input", { type: "number", min: 0, max: line.open, value: meant[line.id] ?? (Object.keys(meant).length ? 0 : line.open), "aria-label": spoken(line.title), disabled: !line.open }));
+      const items = el("div", {}, order.lines.map((line, n) => el("label", { class: "count" }, counts[n], spoken(line.title), el("small", {}, `${money(line.price)} · ${fill(t.openLeft, { n: line.open })}`))));
+      const reason = el("select", { "aria-label": t.reason }, el("option", { value: "" }, "—"), Object.entries(order.reasons).map(([code, label]) => el("option", { value: code, selected: packet.request_reason === code }, label[lang])));
+      const opened = el("select", { "aria-label": t.opened }, [["", "—"], ["no", t.openedNo], ["yes", t.openedYes]].map(([code, label]) => el("option", { value: code, selected: (packet.opened === true && code === "yes") || (packet.opened === false && code === "no") }, label)));
+      const request = el("select", { "aria-label": t.request }, order.requests.map((one) => el("option", { value: one.id }, `${word("operations", one.operation)} ${one.id}`)));
+      const rows = { items, reason: el("label", {}, t.reason, reason), opened: el("label", {}, t.opened, opened), request: el("label", {}, t.request, request) };
+      const fit = () => { const now = operation.value; items.hidden = now === "cancel" || now === "withdraw_request"; rows.opened.hidden = now !== "return"; rows.reason.hidden = now === "withdraw_request"; rows.request.hidden = now !== "withdraw_request"; };
+      operation.addEventListener("change", fit);
+      const go = el("button", { class: "go", onclick: async () => {
+        said.textContent = "";
+        go.disabled = true;
+        const lines = items.hidden ? [] : order.lines.map((line, n) => ({ line_id: line.id, quantity: Number(counts[n].value) })).filter((line) => line.quantity > 0);
+        try {
+          const told = await api(`${path}/plans`, { token: row.token, operation: operation.value, order: order.number, lines, reason: rows.reason.hidden ? null : reason.value || null, opened: rows.opened.hidden || !opened.value ? null : opened.value === "yes", request: rows.request.hidden ? null : request.value });
+          if (told.plan) { box.close(); show(told, true); toast(told.outcome === "allowed" ? t.planShown : t.planToLead); }
+          else said.textContent = `${told.asks.includes("opened") ? t.askOpened : spoken(told.explanation)} (${told.clause})`;
+        } catch (error) { if (error.code === "unproven") unproven(); failed(error); }
+        go.disabled = false;
+      } }, t.propose);
+      place.replaceChildren(el("p", {}, el("span", { class: "tag blue" }, word("states", order.state)), " ", fill(t.asOf, { time: clock(now()) })), el("label", {}, t.operation, operation), items, rows.reason, rows.opened, rows.request, go);
+      fit();
+      operation.focus();
+    };
+    async function load() {
+      said.textContent = "";
+      if (!number.value.trim()) { number.focus(); return; }
+      try { form(await api(`${path}/order?number=${encodeURIComponent(number.value.trim())}&token=${row.token}`)); }
+      catch (error) { if (error.code === "unproven") unproven(); else failed(error); }
+    }
+    number.addEventListener("change", load);
+    load();
+  }
+  async function decide(plan, how) {
+    try { show(await api(`/conversations/${state.talk.row.id}/plans/${plan.id}/${how}`, {}), true); }
+    catch (error) { toast(t.planWhy[error.code] || fill(t.failed, { message: error.message })); await open(state.id); }
+  }
+  function planBox(plan) {
+    const lead = state.me.role !== "agent";
+    const waits = plan.state === "approval" || plan.state === "shown";
+    const kind = { done: "grn", approval: "amb", shown: "blue" }[plan.state] || "";
+    return el("div", { class: "planbox", "data-plan": plan.id },
+      el("div", { class: "item" }, el("span", { class: "big" }, `${word("operations", plan.operation)} ${money(plan.amount)}`), el("span", { class: `tag ${kind}` }, t.planStates[plan.state] || plan.state)),
+      el("small", {}, [plan.order, plan.destination.join(", "), `${t.clause} ${plan.clause}`].filter(Boolean).join(" · ")),
+      plan.outcome === "person" && plan.explanation ? el("p", {}, plan.explanation) : null,
+      el("small", {}, [`${t.proposedBy} ${plan.proposed_by}`, plan.approved_by && `${t.approvedBy} ${plan.approved_by}`, plan.receipt && `${t.receipts} ${plan.receipt}`, plan.why && !["done", "withdrawn", "refused"].includes(plan.state) && why(plan.why), waits && `${t.validUntil} ${clock(plan.expires_at)}`].filter(Boolean).join(" · ")),
+      waits && (lead || plan.proposed_by === state.me.name) ? el("div", { class: "acts" },
+        plan.state === "approval" && lead ? el("button", { class: "go", onclick: (event) => { event.target.disabled = true; decide(plan, "approve"); } }, t.approve) : null,
+        el("button", { onclick: () => decide(plan, "turn-down") }, plan.state === "approval" && plan.proposed_by !== state.me.name ? t.turnDown : t.takeBack)) : null);
+  }
   function viewer(url) {
     const box = dialog(el("img", { src: url, alt: t.pictureWord, onclick: () => box.close() }));
     box.classList.add("view");
@@ -551,7 +623,7 @@
 
   // ------------------------------------------------------------------ what the bot knows
   function paintSide() {
-    const { row, packet, history, evidence, case: caseId } = state.talk;
+    const { row, packet, history, evidence, case: caseId, plans } = state.talk;
     const sections = [];
     const section = (title, extra, ...content) => { if (content.flat().filter(Boolean).length) sections.push(el("section", {}, el("h3", {}, title, extra ? el("small", {}, extra) : null), ...content)); };
     const facts = (pairs) => { const rows = pairs.filter(([, value]) => value !== null && value !== undefined && value !== ""); return rows.length ? el("dl", {}, rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : null; };
@@ -569,6 +641,7 @@
       [t.channel, word("channels", row.channel)], [t.language, word("languages", (packet.language || row.locale || "").slice(0, 2))], [t.customer, row.customer || who.customer]]));
     if (packet.order) section(t.order, fill(t.asOf, { time: clock(packet.order.read_at) }), orderBox(packet));
     else if (packet.order_number) section(t.order, t.said, el("div", { class: "big" }, packet.order_number));
+    if (mine() || (plans || []).length) section(t.operate, "", (plans || []).map(planBox), mine() ? el("div", { class: "acts" }, el("button", { onclick: operate, "data-do": "o" }, t.operate + "…", el("kbd", {}, "O"))) : null);
     if (packet.plan) section(t.plan, "", facts([[t.operation, word("operations", packet.plan.operation)], [t.order, packet.plan.order_number], [t.amount, money(packet.plan.amount)], [t.destination, (packet.plan.destination || []).map((one) => one.hint || one.method).join(", ")], [t.clause, packet.plan.clause]]));
     if (packet.policy) section(t.policy, "", facts([[t.operation, word("operations", packet.policy.operation)], [t.outcome, word("states", packet.policy.outcome)], [t.clause, packet.policy.clause], [t.version, packet.policy.policy]]), packet.policy.explanation ? el("p", {}, packet.policy.explanation) : null);
     if (evidence.length) section(t.evidence, "", el("div", { class: "thumbs" }, evidence.map((one) => (/\.(jpg|png|gif|webp)$/.test(one.id) ? el("img", { src: one.url, alt: t.pictureWord, loading: "lazy", onclick: () => viewer(one.url) }) : el("a", { href: one.url, target: "_blank", rel: "noopener" }, one.id.split(".").pop().toUpperCase())))));
@@ -688,7 +761,7 @@
     const keys = {
       ArrowDown: () => step(1), j: () => step(1), ArrowUp: () => step(-1), k: () => step(-1), "/": () => parts.search.focus(), "?": help,
       Enter: () => (mine() ? focusReply() : step(0)), c: () => { if (state.talk && !mine()) claim(); }, r: () => { if (mine()) { state.mode = "reply"; paintWrite(); focusReply(); } },
-      n: () => { if (state.talk) note(); }, t: () => { if (state.talk && (mine() || state.me.role !== "agent")) transfer(); }, b: () => { if (mine()) release(); }, e: () => { if (mine()) close(); },
+      n: () => { if (state.talk) note(); }, o: () => { if (mine()) operate(); }, t: () => { if (state.talk && (mine() || state.me.role !== "agent")) transfer(); }, b: () => { if (mine()) release(); }, e: () => { if (mine()) close(); },
     };
     if (/^[1-5]$/.test(event.key)) choose(TABS[Number(event.key) - 1]);
     else if (keys[event.key] && !(event.key === "Enter" && target instanceof HTMLButtonElement)) keys[event.key]();

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.actions.conftest import World
 from tests.channels.desk.house import PASSWORD, House, open_house
+from tests.channels.desk.test_plans import open_counter
 
 CHROMIUM = os.environ.get("KEFU_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -102,3 +104,48 @@ async def test_what_a_shopper_writes_never_becomes_markup(tmp_path: Path) -> Non
 
         assert 0 == await page.locator(".log img, .log b").count()
         assert "<b>bold</b>" in await page.inner_text(".log") and [] == errors
+
+
+async def test_an_agent_proposes_and_a_lead_approves(tmp_path: Path, world: World) -> None:
+    """Taken, proven by what the shopper says, proposed by keyboard; the lead sees it at once and approves it."""
+    async with (
+        open_counter(tmp_path, world, "refund_large", approve_up_to={"lead": {"CNY": 2_000_000}}) as counter,
+        chromium() as browser,
+    ):
+        house = counter.house
+        counter.conversation = await house.hear("人工", "anna", locale="zh")
+        await house.desk.staff.add("小林", "agent", PASSWORD)
+        await house.desk.staff.add("Mia", "lead", PASSWORD)
+        lin, lin_errors = await sign_in(browser, house, "小林", "zh-CN")
+        mia, mia_errors = await sign_in(browser, house, "Mia", "en-GB", "dark")
+        await lin.click(f'[data-id="{counter.conversation}"]')
+        await lin.wait_for_selector(".bar h2")
+        await mia.click(f'[data-id="{counter.conversation}"]')
+        await mia.wait_for_selector(".bar h2")
+        await lin.keyboard.press("c")
+        await lin.wait_for_selector(".write textarea")
+        await lin.keyboard.press("Escape")
+        await lin.keyboard.press("o")
+        await lin.fill("dialog input", counter.sample.number)
+        await lin.keyboard.press("Tab")
+        await lin.fill('dialog input[aria-label="顾客提供的内容"]', "0000")
+        await lin.click("text=核对 >> nth=-1")
+        await lin.wait_for_selector("text=对不上")
+        await lin.fill('dialog input[aria-label="顾客提供的内容"]', counter.sample.phone_tail)
+        await lin.click("dialog .operate button.go")
+        await lin.wait_for_selector('dialog select[aria-label="操作"]')
+        await lin.select_option('dialog select[aria-label="原因"]', "changed_mind")
+        await lin.click("dialog .operate button.go")
+        await lin.wait_for_selector(".planbox >> text=待组长审批")
+        assert 0 == await lin.locator(".planbox >> text=批准并办理").count()
+        assert [] == await world.receipts()
+
+        await mia.wait_for_selector(".planbox >> text=waits for a lead")
+        await mia.click(".planbox button.go")
+        await mia.wait_for_selector(".planbox >> text=done")
+        await lin.wait_for_selector(".planbox >> text=已办理")
+        receipts = await world.receipts()
+        assert 1 == len(receipts)
+        await lin.wait_for_selector(f".log >> text={receipts[0]['id']}")
+        assert any(receipts[0]["id"] in text for text in await counter.said())
+        assert [] == lin_errors + mia_errors
