@@ -264,4 +264,4 @@ def need_evidence(talk: Talk, reason: Reason | None) -> list[str]:
     task = talk.task
     if reason is not None and reason.group == "fault" and not task.media and not task.values.get("no_photo"):
         talk.ask("evidence", "ask_evidence", options=[Option(title=SKIP_TITLE[talk.language], value=SKIP)])
-    return [one for one in task.media if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", one)][:20]
+    return [one for one in task.media if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", one)][:20]

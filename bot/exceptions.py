@@ -21,6 +21,7 @@
     ├── ChannelError             a platform refused, or sent something we refuse
     │   ├── TokenRejected        a visitor, identity or link token is forged, expired or of another site
     │   ├── MediaRefused         a file is too big, of a kind we do not take, or not what it says
+    │   ├── StorageUnavailable   the store of files refuses or is not there; names the remedy
     │   └── TooMany              a rate or connection limit is reached
     ├── KnowledgeError           an article is not valid; names file, line and remedy
     ├── DeskError                a person at the desk may not do this, or not so
@@ -141,6 +142,14 @@ class ChannelError(KefuError):
 
 class TokenRejected(ChannelError):
     """A visitor, identity or link token is forged, expired or of another site."""
+
+
+class StorageUnavailable(ChannelError):
+    """The store of files refuses, or is not there. `code` is the store's own word for why."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class MediaRefused(ChannelError):

@@ -6,6 +6,8 @@ through the channels' own clients, so what works here works there.
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
@@ -16,7 +18,8 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 
 from bot.database import make_engine
 from bot.doctor import Check, Finding
-from bot.exceptions import SettingsError
+from bot.exceptions import SettingsError, StorageUnavailable
+from bot.s3 import Bucket
 from bot.settings import Settings
 from channels.gateway import Gateway
 from channels.store import Store
@@ -224,10 +227,47 @@ async def check_web(settings: Settings) -> AsyncIterator[Finding]:
             )  # fmt: skip
 
 
+async def check_media(settings: Settings) -> AsyncIterator[Finding]:
+    """Whether a file can be written, read and removed where shoppers' files are kept."""
+    probe = f"doctor-{secrets.token_hex(8)}"
+    media = settings.media
+    if not media.bucket:
+        root = media.path or settings.data_path("media", "x").parent
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            (root / probe).write_bytes(b"kefu")
+            (root / probe).unlink()
+        except OSError as exc:
+            yield Finding(
+                "media",
+                "error",
+                f"{root} cannot be written to: {exc.strerror}",
+                "correct media.path or its owner",
+            )
+        else:
+            yield Finding("media", "ok", f"files are kept in {root}")
+        return
+    where = f"bucket {media.bucket} at {media.endpoint or 'AWS'}"
+    try:
+        bucket = Bucket(media)
+        await asyncio.to_thread(bucket.put, probe, b"kefu")
+        read = await asyncio.to_thread(bucket.get, probe)
+        await asyncio.to_thread(bucket.names)  # retention looks for old files
+        await asyncio.to_thread(bucket.delete, probe)
+    except StorageUnavailable as exc:
+        yield Finding("media", "error", f"{where}: {exc.code}", str(exc).partition(": ")[2])
+        return
+    if read == b"kefu":
+        yield Finding("media", "ok", f"files are kept in {where}")
+    else:
+        yield Finding("media", "error", f"{where} does not give back what it took", "choose another store")
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("web", check_web),
     ("wechat", check_wechat),
     ("clock", check_clock),
     ("wecom", check_wecom),
     ("telegram", check_telegram),
+    ("media", check_media),
 )

@@ -12,13 +12,14 @@ import io
 import re
 import secrets
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bot.exceptions import MediaRefused
 from bot.message import Attachment
 from bot.privacy.cipher import Cipher
+from bot.s3 import Bucket
 from bot.settings import MediaSettings
 
 MAX_PIXELS = 40_000_000  # a small file can claim a huge picture
@@ -38,8 +39,15 @@ TYPES: dict[str, tuple[Kind, str]] = {
     "ogg": ("voice", "audio/ogg"),
     "mp3": ("voice", "audio/mpeg"),
     "spx": ("voice", "audio/speex"),
+    "m4a": ("voice", "audio/mp4"),
     "mp4": ("video", "video/mp4"),
+    "webm": ("video", "video/webm"),
 }
+
+
+_FILMS = frozenset(
+    {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV", b"qt  "}
+)
 
 
 def sniff(data: bytes) -> str | None:
@@ -61,8 +69,12 @@ def sniff(data: bytes) -> str | None:
         return "spx" if b"Speex" in data[:64] else "ogg"
     if head.startswith(b"ID3") or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
         return "mp3"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "webm" if b"webm" in data[:64] else None
     if head[4:8] == b"ftyp":
-        return "mp4"
+        # The container is not the film: HEIC and AVIF pictures come in it as well, and browsers show neither.
+        brand = head[8:12]
+        return "m4a" if brand == b"M4A " else "mp4" if brand in _FILMS else None
     return None
 
 
@@ -104,38 +116,16 @@ class S3Storage:
     """A bucket of an S3-compatible store."""
 
     def __init__(self, settings: MediaSettings) -> None:
-        import boto3  # heavy, and most installations do without
-
-        self._bucket = settings.bucket
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint,
-            region_name=settings.region or "us-east-1",
-            aws_access_key_id=settings.access_key,
-            aws_secret_access_key=settings.secret_key,
-        )
+        self._bucket = Bucket(settings)
 
     async def put(self, name: str, data: bytes, content_type: str) -> None:
-        await asyncio.to_thread(
-            self._client.put_object, Bucket=self._bucket, Key=name, Body=data, ContentType=content_type
-        )
+        await asyncio.to_thread(self._bucket.put, name, data, content_type)
 
     async def get(self, name: str) -> bytes | None:
-        return await asyncio.to_thread(self._get, name)
-
-    def _get(self, name: str) -> bytes | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            body: bytes = self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
-        except ClientError as exc:
-            if exc.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
-                return None
-            raise
-        return body
+        return await asyncio.to_thread(self._bucket.get, name)
 
     async def delete(self, name: str) -> None:
-        await asyncio.to_thread(self._client.delete_object, Bucket=self._bucket, Key=name)
+        await asyncio.to_thread(self._bucket.delete, name)
 
 
 class MediaStore:
@@ -153,6 +143,7 @@ class MediaStore:
         Raises:
             MediaRefused: too big (`too_big`), of a kind not taken here (`bad_type`), or not a picture
                 that can be read (`broken`).
+            StorageUnavailable: the bucket refuses or is not there.
         """
         if len(data) > self.max_bytes:
             raise MediaRefused(f"The file has more than {self.max_bytes} bytes", code="too_big")

@@ -21,14 +21,14 @@ from urllib.parse import urlsplit
 from aiohttp import WSMsgType, web
 
 from bot.database import now_ms
-from bot.exceptions import ChannelError, MediaRefused, TokenRejected, TooMany
+from bot.exceptions import ChannelError, MediaRefused, StorageUnavailable, TokenRejected, TooMany
 from bot.message import Attachment, Inbound
 from bot.settings import Settings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import Gateway
 from channels.limits import Limit
 from channels.linking import link_by_identity
-from channels.media import MediaStore
+from channels.media import KINDS, MediaStore
 from channels.store import Event, events
 from channels.tokens import Tokens, Visitor
 
@@ -646,7 +646,7 @@ class WebChannel:
         return Connection(visitor, conversation.id, self._source(request), _no_send, _no_close)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        """Take one image. Authorization as for `/web/send`, or the `hello` fields as headers."""
+        """Take one file. Authorization as for `/web/send`."""
         site = request.query.get("site", "")
         if not self._origin_allowed(request, site):
             return _refuse(403, "origin", "This page is not on the site's list of origins")
@@ -657,10 +657,13 @@ class WebChannel:
             async with self.gateway.store.write() as counting:
                 await self._uploads.take(counting, connection.conversation)
             data = await _body(request, self.media.max_bytes)
-            attachment = await self.media.put(data)
+            attachment = await self.media.put(data, kinds=KINDS)
         except TooMany as exc:
             retry = {"Retry-After": str(int(exc.retry_after) + 1)}
             return self._json(request, _error("rate", "Too many files"), 429, retry)
+        except StorageUnavailable as exc:
+            logger.error("web.upload_failed reason=%s", exc)
+            return self._json(request, _error("storage", "Files cannot be kept right now"), 503)
         except MediaRefused as exc:
             return self._json(request, _error(exc.code, str(exc)), 413 if exc.code == "too_big" else 415)
         slip = self.tokens.slip(attachment.model_dump(), connection.conversation)
@@ -676,7 +679,11 @@ class WebChannel:
             self.tokens.check_link(media_id, request.query.get("until", ""), request.query.get("sign", ""))
         except (TokenRejected, ValueError):
             return web.Response(status=403, text="This link is not valid any more.")
-        found = await self.media.get(media_id)
+        try:
+            found = await self.media.get(media_id)
+        except StorageUnavailable as exc:
+            logger.error("web.file_not_read reason=%s", exc)
+            return web.Response(status=503, text="Files cannot be read right now.")
         if found is None:
             return web.Response(status=404, text="There is no such file.")
         data, content_type = found

@@ -45,12 +45,14 @@ async def erase(engine: AsyncEngine, settings: Settings, asked: str, *, by: str)
     Raises:
         RecordMissing: nobody is on record under this id.
         PrivacyError: the database is locked, or its rows cannot be opened.
+        StorageUnavailable: the bucket of files refuses; nothing is erased then.
     """
     async with engine.connect() as connection:
         subject = await find_subject(connection, asked)
-    places = await _erase_rows(engine, subject)
     media = MediaFiles(settings, load_cipher(settings.privacy))
-    places["media"] = await media.delete(subject.media)
+    files = await media.delete(subject.media)  # first: afterwards no row names them any more
+    places = await _erase_rows(engine, subject)
+    places["media"] = files
     words = needles(subject)
     folder = settings.data_path("log")
     places["log lines"] = strike_lines(log_files(folder), words)

@@ -9,30 +9,31 @@ import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from bot.privacy.cipher import Cipher
+from bot.s3 import Bucket
 from bot.settings import Settings
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}\.[a-z0-9]{2,4}")  # as channels.media makes them; nothing else is touched
 
 
 class MediaFiles:
-    """The gateway's media store, for reading and removing only."""
+    """The gateway's media store, for reading and removing only.
+
+    Raises:
+        StorageUnavailable: the bucket refuses or is not there; nobody may take that for "no such file".
+    """
 
     def __init__(self, settings: Settings, cipher: Cipher | None = None) -> None:
         section = settings.media
         self._cipher = cipher
-        self.bucket = section.bucket
         self.root = section.path or settings.data_path("media", "x").parent
-        self._client: Any = None
-        if section.bucket:
-            import boto3
+        self._bucket = Bucket(section) if section.bucket else None
 
-            self._client = boto3.client(
-                "s3", endpoint_url=section.endpoint, region_name=section.region,
-                aws_access_key_id=section.access_key, aws_secret_access_key=section.secret_key,
-            )  # fmt: skip
+    @property
+    def in_folder(self) -> bool:
+        """False: in a bucket."""
+        return self._bucket is None
 
     @staticmethod
     def owns(name: str) -> bool:
@@ -46,16 +47,10 @@ class MediaFiles:
         return data if data is None or self._cipher is None else self._cipher.open_bytes(data)
 
     def _get(self, name: str) -> bytes | None:
-        if self._client is None:
-            path = self.root / name
-            return path.read_bytes() if path.is_file() else None
-        from botocore.exceptions import ClientError
-
-        try:
-            data: bytes = self._client.get_object(Bucket=self.bucket, Key=name)["Body"].read()
-        except ClientError:
-            return None
-        return data
+        if self._bucket is not None:
+            return self._bucket.get(name)
+        path = self.root / name
+        return path.read_bytes() if path.is_file() else None
 
     async def delete(self, names: Iterable[str]) -> int:
         """How many of these were there and are gone."""
@@ -67,30 +62,24 @@ class MediaFiles:
         return gone
 
     def _delete(self, name: str) -> None:
-        if self._client is None:
+        if self._bucket is None:
             (self.root / name).unlink(missing_ok=True)
         else:
-            self._client.delete_object(Bucket=self.bucket, Key=name)
+            self._bucket.delete(name)
 
     async def older_than(self, before: float) -> list[str]:
         """Names of files last written before `before` (seconds since 1970-01-01 UTC)."""
         return await asyncio.to_thread(self._older_than, before)
 
     def _older_than(self, before: float) -> list[str]:
-        if self._client is None:
-            if not self.root.is_dir():
-                return []
-            return [
-                path.name
-                for path in self.root.iterdir()
-                if _ID.fullmatch(path.name) and path.stat().st_mtime < before
-            ]
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        if self._bucket is not None:
+            return [name for name, at in self._bucket.names() if _ID.fullmatch(name) and at < before]
+        if not self.root.is_dir():
+            return []
         return [
-            one["Key"]
-            for page in pages
-            for one in page.get("Contents", ())
-            if _ID.fullmatch(one["Key"]) and one["LastModified"].timestamp() < before
+            path.name
+            for path in self.root.iterdir()
+            if _ID.fullmatch(path.name) and path.stat().st_mtime < before
         ]
 
 

@@ -102,7 +102,7 @@ async def _rotate_table(
 
 def _rotate_files(media: MediaFiles, cipher: Cipher) -> int:
     """Files in the folder; a bucket is encrypted by its own service."""
-    if media.bucket or not media.root.is_dir():
+    if not media.in_folder or not media.root.is_dir():
         return 0
     count = 0
     for path in sorted(media.root.iterdir()):

@@ -17,7 +17,7 @@
   const WORDS = {
     zh: {
       title: "在线客服", open: "打开客服对话", close: "关闭对话", log: "对话记录", write: "请输入您的问题…",
-      send: "发送", attach: "发送图片", other: "EN", switch: "Switch to English", you: "您", bot: "智能客服",
+      send: "发送", attach: "发送图片或文件", other: "EN", switch: "Switch to English", you: "您", bot: "智能客服",
       person: "人工客服", sending: "发送中", sent: "已发送", failed: "未发送，点击重试", typing: "正在输入",
       offline: "网络已断开，消息会在恢复后自动发送", connecting: "正在连接…", replaced: "已在其他窗口打开对话",
       here: "在这里继续", pending: "正在为您转接人工客服，请稍候", withPerson: "人工客服{agent}正在为您服务",
@@ -26,14 +26,14 @@
       hello: "您好，我是客服小助手", intro: "查物流、退换货、改地址，直接告诉我就行。",
       starts: ["我的包裹到哪了？", "我想退货", "我要退款", "转人工客服"], rate: "这次服务您满意吗？",
       comment: "还想说点什么？（选填）", submit: "提交", thanks: "感谢您的评价！", stars: "{n} 分",
-      image: "图片", uploading: "图片上传中…", tooBig: "图片太大了（最大 {mb} MB）", badType: "只支持 JPG、PNG、GIF、WebP 图片",
-      uploadFailed: "图片上传失败，请重试", tooLong: "还可以输入 {n} 字", over: "超出 {n} 字", sources: "参考资料",
+      image: "图片", voice: "语音", video: "视频", file: "文件", uploading: "上传中…", tooBig: "文件太大了（最大 {mb} MB）",
+      badType: "只支持图片、PDF、视频（MP4）和语音", uploadFailed: "上传失败，请重试", tooLong: "还可以输入 {n} 字", over: "超出 {n} 字", sources: "参考资料",
       more: "查看更早的消息", expired: "登录已过期，已切换为访客身份。请刷新页面重新登录。", details: "查看详情",
       busy: "消息发得有点快，稍后会自动发送",
     },
     en: {
       title: "Customer care", open: "Open the chat", close: "Close the chat", log: "Conversation", write: "Type your question…",
-      send: "Send", attach: "Send a picture", other: "中文", switch: "切换到中文", you: "You", bot: "Assistant",
+      send: "Send", attach: "Send a picture or file", other: "中文", switch: "切换到中文", you: "You", bot: "Assistant",
       person: "Customer care", sending: "Sending", sent: "Sent", failed: "Not sent, tap to retry", typing: "is typing",
       offline: "You are offline; your messages will go out when you are back", connecting: "Connecting…",
       replaced: "The chat is open in another window", here: "Continue here",
@@ -44,9 +44,9 @@
       hello: "Hello, I am the shop's assistant", intro: "Parcels, returns, refunds, addresses: just tell me.",
       starts: ["Where is my parcel?", "I want to return something", "I want a refund", "Talk to a person"],
       rate: "How did we do?", comment: "Anything else? (optional)", submit: "Send", thanks: "Thank you for your rating!",
-      stars: "{n} of 5", image: "Picture", uploading: "Uploading the picture…",
-      tooBig: "The picture is too big (at most {mb} MB)", badType: "Only JPG, PNG, GIF and WebP pictures, please",
-      uploadFailed: "The picture could not be uploaded, please try again", tooLong: "{n} characters left",
+      stars: "{n} of 5", image: "Picture", voice: "Voice message", video: "Video", file: "File", uploading: "Uploading…",
+      tooBig: "The file is too big (at most {mb} MB)", badType: "Only pictures, PDF, video (MP4) and voice, please",
+      uploadFailed: "The upload failed, please try again", tooLong: "{n} characters left",
       over: "{n} characters too many", sources: "Sources", more: "Show earlier messages",
       expired: "Your sign-in has expired and you are a guest now. Reload the page to sign in again.", details: "Details",
       busy: "That was rather quick; the message will go out in a moment",
@@ -137,6 +137,7 @@ h2{font-size:15.5px;font-weight:650;line-height:1.3}
 .src{font-size:13px;color:var(--mu);padding:0 4px}
 .src a{color:var(--a)}
 .src ul{list-style:none;padding:0}
+.fl{display:flex;align-items:center;gap:8px;text-decoration:none;color:inherit}.fl small{opacity:.75;white-space:nowrap}
 .pic{display:block;max-width:220px;max-height:240px;border-radius:14px;border:1px solid var(--ln);background:var(--sf)}
 .msg>.chips{margin-top:4px}
 .dots{display:flex;gap:5px;padding:14px}
@@ -170,6 +171,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     face: "M4 13a8 8 0 0 1 16 0 M4 13v3a2 2 0 0 0 2 2h1v-6H4 M20 13v3a2 2 0 0 1-2 2h-1v-6h3 M17 18c0 2-2 3-4 3",
     close: "M6 6l12 12 M18 6 6 18", send: "M12 19V5 M6 11l6-6 6 6",
     clip: "M4 6a2 2 0 0 1 2-2h12a2 2 0 0 1 2 2v12a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2Z M4 16l4.5-4.5L14 17 M13 16l3-3 4 4 M15 9h.01",
+    doc: "M7 3h7l5 5v13H7Z M14 3v5h5",
     star: "M12 3.5l2.6 5.4 5.9.8-4.3 4.1 1 5.9-5.2-2.8-5.2 2.8 1-5.9L3.5 9.7l5.9-.8Z",
     ok: "M5 13l4 4L19 7",
   };
@@ -439,7 +441,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       this.root.replaceChildren();
       this.log = el("div", { class: "log", role: "log", "aria-label": t.log, "aria-live": "polite", tabindex: "0", onscroll: () => this.seen() });
       this.input = el("textarea", { rows: "1", placeholder: t.write, "aria-label": t.write, enterkeyhint: "send", oninput: () => this.grow(), onkeydown: (e) => this.onKey(e), onpaste: (e) => this.onPaste(e) });
-      this.file = el("input", { type: "file", accept: "image/jpeg,image/png,image/gif,image/webp", hidden: true, onchange: () => { for (const f of this.file.files) this.sendFile(f); this.file.value = ""; } });
+      this.file = el("input", { type: "file", accept: "image/jpeg,image/png,image/gif,image/webp,application/pdf,video/mp4,audio/mpeg,audio/mp4,audio/ogg", hidden: true, onchange: () => { for (const f of this.file.files) this.sendFile(f); this.file.value = ""; } });
       this.goButton = el("button", { class: "ic go", type: "button", "aria-label": t.send, disabled: true, onclick: () => this.submit() }, icon("send", 20));
       this.noteBox = el("div", { class: "note", role: "status", hidden: true });
       this.countBox = el("div", { class: "count", hidden: true });
@@ -706,7 +708,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     }
     content(event) {
       const parts = [];
-      for (const item of event.media || []) if (item.kind === "image") parts.push(this.picture(SERVER + item.url));
+      for (const item of event.media || []) parts.push(item.kind === "image" ? this.picture(SERVER + item.url) : this.fileBox(item, SERVER + item.url));
       if (event.image && safeUrl(event.image)) parts.push(this.picture(safeUrl(event.image)));
       if (event.text) parts.push(el("div", { class: "bub", lang: event.language === "zh" ? "zh-CN" : event.language }, ...(event.author === "shopper" ? [event.text] : rich(event.text))));
       if (event.card) {
@@ -721,6 +723,11 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     picture(url) {
       const image = el("img", { class: "pic", src: url, alt: this.t.image, loading: "lazy", onload: () => this.bottom() });
       return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, image);
+    }
+    fileBox(item, url) {
+      const size = item.size >= 1048576 ? `${(item.size / 1048576).toFixed(1)} MB` : `${Math.max(1, Math.round(item.size / 1024))} KB`;
+      const kind = item.content_type === "application/pdf" ? "PDF" : this.t[item.kind] || this.t.file;
+      return el(url ? "a" : "div", { class: "bub fl", ...(url && { href: url, target: "_blank", rel: "noopener noreferrer" }) }, icon("doc", 20), item.name || kind, el("small", {}, size));
     }
     chips(buttons) {
       return el("div", { class: "chips", role: "group" }, ...buttons.map((button) => el("button", { class: "chip", type: "button", onclick: () => { this.enqueue({ type: "press", token: button.token, text: button.title }); this.input.focus(); } }, button.title)));
@@ -815,7 +822,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       this.hi?.remove();
       this.hi = null;
       item.status = el("span", { class: "st" });
-      item.node = el("div", { class: "msg me" }, el("span", { class: "sr" }, this.t.you), ...(item.preview ? [this.picture(item.preview)] : []), item.text ? el("div", { class: "bub" }, item.text) : "", item.status);
+      item.node = el("div", { class: "msg me" }, el("span", { class: "sr" }, this.t.you), ...(item.preview ? [this.picture(item.preview)] : item.file ? [this.fileBox(item.file)] : []), item.text ? el("div", { class: "bub" }, item.text) : "", item.status);
       this.pending.set(item.client_id, item);
       this.log.append(item.node);
       if (this.dots) this.log.append(this.dots);

@@ -18,6 +18,8 @@ _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 Text = Annotated[str, StringConstraints(max_length=200, pattern=_PLAIN)]
 Filled = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PLAIN)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+# A file in the assistant's store: a random name with the ending of its type.
+EvidenceId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 Quantity = Annotated[int, Field(ge=1, le=999)]
 Email = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")]
 
@@ -107,7 +109,7 @@ class ReturnBody(Body):
     lines: tuple[LineBody, ...] = Field(min_length=1, max_length=50)
     reason: Text = ""
     opened: bool | None = None
-    evidence: tuple[Id, ...] = Field(default=(), max_length=20)
+    evidence: tuple[EvidenceId, ...] = Field(default=(), max_length=20)
     amount: MoneyBody | None = None
     destination: Literal["original", "gift_card"] = "original"
 
@@ -115,7 +117,7 @@ class ReturnBody(Body):
 class ExchangeBody(Body):
     lines: tuple[VariantLineBody, ...] = Field(min_length=1, max_length=50)
     reason: Text = ""
-    evidence: tuple[Id, ...] = Field(default=(), max_length=20)
+    evidence: tuple[EvidenceId, ...] = Field(default=(), max_length=20)
 
 
 class UpdateRequestBody(Body):
@@ -131,7 +133,7 @@ class UpdateRequestBody(Body):
 
     lines: tuple[LineBody, ...] | None = Field(default=None, min_length=1, max_length=50)
     reason: Text | None = None
-    evidence: tuple[Id, ...] | None = Field(default=None, max_length=20)
+    evidence: tuple[EvidenceId, ...] | None = Field(default=None, max_length=20)
 
     @model_validator(mode="after")
     def something(self) -> UpdateRequestBody:
