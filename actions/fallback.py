@@ -14,6 +14,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from actions.human import give_to_person
 from actions.orders import WRONG_ORDER
 from actions.plans import PERSON
+from actions.notes import recall_note
 from actions.replies import button, say
 from actions.topic import PLAIN_STOP
 from actions.turn import LISTENING, Turn, read_turn
@@ -74,6 +75,8 @@ class ActionFallback(Action):
         busy = bool((tracker.active_loop or {}).get("name"))
         if turn.pressed:
             return self._old_button(dispatcher, tracker, turn)
+        if recall_note(dispatcher, turn):
+            return [SlotSet("misses", 0)]
         spoken = (tracker.latest_message or {}).get("language") or {}
         if spoken.get("code") == "other" and not busy:
             ours = [

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from actions.notes import note_basis, note_words
 from actions.replies import button
 from actions.topic import Again, NotMine, Talk
 from bot.consent import read_consent
 from bot.exceptions import ConsentError, OrderRefused, ProofExpired, ReceiptMismatch, StaleOrder
+from bot.handoff.notes import concerns
 from bot.handoff.promises import from_receipt
 from bot.message import Button
 from bot.orders.models import Grant, Money, Operation, Order, RequestLine
@@ -162,6 +164,12 @@ def judge(
     )
     explain = explanation(decision)
     words = decision.explanation[talk.language]
+    note = talk.turn.note
+    if decision.outcome == "refused" and note is not None and concerns(note, order.number, talk.task.topic):
+        # A person gave his word on this order: he decides, not the rule that would contradict him.
+        said, card = note_words(note, talk.language)
+        basis = {**explain, **note_basis(note)}
+        talk.hand_over("policy", "handoff_note", explanation=words, card=card, explain=basis, **said)
     if decision.outcome == "refused":
         talk.settle(
             "refused",

@@ -21,6 +21,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import ActionExecutionRejection
 
 from actions import replies
+from actions.notes import recall_note
 from actions.packet import task_facts
 from actions.services import Services, get_services
 from actions.tasks import Option, Stack, Task
@@ -235,6 +236,8 @@ class TopicAction(Action, ABC):
         if not turn.fresh:
             return await self._finish(talk, stack, fresh=False)
         task.media += [str(one["media_id"]) for one in turn.media if one.get("media_id")]
+        if recall_note(talk.dispatcher, turn):
+            return await self._finish(talk, stack, fresh=False)
         if self._means_stop(talk) and not self._answers(talk):
             talk.say("task_stopped")
             return self._events(talk, stack, Settled())

@@ -14,6 +14,7 @@ from rasa.shared.nlu.constants import INTENT, TEXT
 from rasa.shared.nlu.training_data.message import Message
 
 from bot.context import FALLBACK, Gate, in_context
+from bot.handoff.notes import speaks_of
 
 
 def standing_question(tracker: DialogueStateTracker | None) -> str | None:
@@ -63,6 +64,10 @@ class ContextReader(GraphComponent, IntentClassifier):
                 {"name": name, "confidence": chance}
                 for name, chance in in_context(str(text), pairs, question, self._gate)
             ]
+            note = (message.get("metadata") or {}).get("note")
+            if isinstance(note, dict) and speaks_of(note, str(text)):
+                # what a person said is the fallback's to recall, whatever the words seemed to be
+                heard = [{"name": FALLBACK, "confidence": 1.0}, *(one for one in heard if one["name"] != FALLBACK)]
             if question is None and (message.get("language") or {}).get("code") == "other":
                 # whatever the words seemed to be, the answer is which languages there are
                 heard = [

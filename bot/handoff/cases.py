@@ -226,7 +226,9 @@ async def note_for(
         return None
     if case.note_turn is None:
         await update(connection, case.id, note_turn=message)
-    return {**case.note, "new": case.note_turn in (None, message)}
+    order = (case.packet.get("order") or {}).get("number") or case.packet.get("order_number")
+    about = {"goal": case.goal, "order": order}
+    return {**case.note, **about, "new": case.note_turn in (None, message)}
 
 
 async def ended_last(connection: AsyncConnection, conversations: Sequence[str]) -> Case | None:

@@ -96,3 +96,14 @@ def test_another_language_is_not_guessed_at(asked, intent):
     ContextReader(Gate()).process([heard], tracker(asked=asked))
 
     assert heard.get(INTENT)["name"] == intent
+
+
+def test_what_a_person_said_is_recalled_whatever_the_words_seem_to_be():
+    """The note travels with the message; without one the same words are an ordinary wish."""
+    ranking = [{"name": "refund_request", "confidence": 0.95}]
+    note = {"agent": "lin", "text": "x", "told": True}
+    known = message("你们客服答应给我退款的", intent_ranking=list(ranking), metadata={"note": note})
+    unknown = message("你们客服答应给我退款的", intent_ranking=list(ranking))
+    ContextReader(Gate()).process([known, unknown], tracker(asked=None))
+
+    assert ["nlu_fallback", "refund_request"] == [one.get(INTENT)["name"] for one in (known, unknown)]
