@@ -61,6 +61,7 @@ ASIDES = frozenset(
         "feedback",
         "product_question",
         "policy_question",
+        "shipping_question",
         "greet",
         "thanks",
         "bye",

@@ -23,6 +23,7 @@ COARSER: dict[str, tuple[str, ...]] = {
     "feedback": ("review", "other_aftersales"),
     "withdraw_request": ("refund_status", "cancel_order"),
     "policy_question": ("other_aftersales",),
+    "shipping_question": ("delivery", "policy_question", "order_status"),
     "inform": ("context_only",),
     "correct": ("context_only",),
     "stop": ("deny", "context_only"),
