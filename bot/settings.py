@@ -285,6 +285,19 @@ class TelegramDeskSettings(Section):
     poll_seconds: int = Field(default=25, ge=0, le=50, description="seconds one poll waits for news")
 
 
+class OidcSettings(Section):
+    """Signing in at the desk by an OpenID Connect provider. Its redirect address is /desk/oidc/callback."""
+
+    issuer: str  # https://login.example.com/realms/shop, exactly as the provider writes it
+    client_id: str
+    client_secret: str = Field(default="", repr=False)  # empty: a public client, with PKCE alone
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"  # what colleagues and shoppers read
+    role_claim: str = "groups"  # a claim or a path like realm_access.roles
+    roles: dict[str, tuple[str, ...]]  # agent, lead, admin: the claim's values that give each role
+    timeout: float = Field(default=8.0, gt=0, le=60, description="seconds for one call")
+
+
 class DeskSettings(Section):
     """The page where people answer, at /desk of the gateway."""
 
@@ -298,6 +311,8 @@ class DeskSettings(Section):
             "lead": {"CNY": 500_000, "HKD": 500_000, "USD": 70_000, "EUR": 65_000, "GBP": 55_000, "JPY": 100_000}
         }
     )
+    passwords: bool = True  # False: signing in by `oidc` only
+    oidc: OidcSettings | None = None
     chatwoot: ChatwootSettings | None = None  # people also answer in Chatwoot
     telegram: TelegramDeskSettings | None = None  # or in topics of a Telegram group
 

@@ -15,15 +15,16 @@ import typer
 from aiohttp import web
 
 from bot.database import make_engine
-from bot.exceptions import DeskError
+from bot.exceptions import DeskError, SettingsError
 from bot.identity import IdentityGuard
 from bot.migrations import upgrade
 from bot.orders.client import OrderClient
 from bot.policy import Policy
 from bot.settings import Settings, get_settings
+from channels.desk.oidc import Oidc
 from channels.desk.plans import DeskPlans
 from channels.desk.staff import MIN_PASSWORD, ROLES, Staff
-from channels.desk.views import Desk
+from channels.desk.views import OIDC_BACK, Desk
 from channels.gateway import Gateway
 from channels.media import MediaStore
 from channels.store import Store
@@ -49,12 +50,18 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
         gateway, desk.acts, settings, client=client, policy=Policy.load(settings.policy.path),
         guard=IdentityGuard(gateway.store.engine, client, settings.identity),
     )  # fmt: skip
+    if settings.desk.oidc is not None:
+        public = (settings.gateway.public_url or settings.gateway.url).rstrip("/")
+        secret = load_secret(settings.gateway.secret, settings.data_path("gateway.secret"))
+        desk.oidc = Oidc(settings.desk.oidc, secret=secret, redirect_uri=public + OIDC_BACK)
+    elif not settings.desk.passwords:
+        raise SettingsError("desk.passwords is false and desk.oidc is not set: nobody could sign in.")
     desk.routes(app)
     app[DESK] = desk
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         await upgrade(gateway.store.engine)
-        if settings.database_url is None:
+        if settings.database_url is None and settings.desk.passwords:
             await _first_person(staff, settings)
         await desk.start()
         yield

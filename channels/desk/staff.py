@@ -163,6 +163,49 @@ class Staff:
         if row is None or not good:
             await self.log(name[:64], None, "sign_in_failed")
             raise DeskError("Name or password is wrong", code="credentials", status=401)
+        return await self._begin(name, cast(Role, row.role))
+
+    async def count_try(self, source: str) -> None:
+        """Raises:
+        TooMany: too many tries from this source.
+        """
+        async with self._store.write() as connection:
+            await self._by_source.take(connection, _hash(source))
+
+    async def enter(self, subject: str, name: str, role: str) -> tuple[str, Person]:
+        """(cookie, person) for somebody whom an identity provider vouches for; the account is made the first time.
+
+        The account is found by `subject`, never by name: nobody becomes a colleague by calling himself like one.
+
+        Raises:
+            DeskError: the account was closed here, or the name belongs to another.
+        """
+        async with self._store.write() as connection:
+            # A write first, so that of two sign-ins of the same new person one makes the account.
+            await connection.execute(users.update().where(users.c.subject == subject).values(role=role))
+            row = (await connection.execute(select(users).where(users.c.subject == subject))).first()
+            if row is None:
+                if not _NAME.fullmatch(name):
+                    raise DeskError(f"{name!r} is no name", code="name")
+                made = await connection.execute(
+                    self._store.insert_once(users, "name").values(
+                        name=name,
+                        role=role,
+                        password="",
+                        subject=subject,
+                        active=True,
+                        created_at=self._now(),
+                    )
+                )
+                if made.rowcount == 0:
+                    raise DeskError(f"Somebody else is called {name}", code="oidc_name", status=409)
+                row = (await connection.execute(select(users).where(users.c.name == name))).one()
+        if not row.active:
+            await self.log(row.name, None, "sign_in_failed")
+            raise DeskError(f"The account {row.name} is closed", code="oidc_closed", status=403)
+        return await self._begin(row.name, cast(Role, row.role))
+
+    async def _begin(self, name: str, role: Role) -> tuple[str, Person]:
         cookie, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         now = self._now()
         async with self._store.write() as connection:
@@ -171,7 +214,7 @@ class Staff:
                 sessions.insert().values(id=_hash(cookie), name=name, csrf=csrf, created_at=now, seen_at=now)
             )
         await self.log(name, None, "sign_in")
-        return cookie, Person(name, cast(Role, row.role), csrf)
+        return cookie, Person(name, role, csrf)
 
     def _verify(self, hashed: str, password: str) -> bool:
         try:

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import yaml
 from aiohttp import WSMsgType, web
@@ -30,6 +30,7 @@ from bot.policy import Reason
 from bot.settings import Settings
 from channels.desk.acts import Acts
 from channels.desk.board import Board, read_rows
+from channels.desk.oidc import Oidc
 from channels.desk.plans import DeskPlans, Proposal
 from channels.desk.report import report_page
 from channels.desk.rounds import Rounds
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).resolve().parent.parent / "static" / "desk"
 COOKIE = "kefu_desk"
+OIDC_COOKIE = "kefu_desk_oidc"
+OIDC_BACK = "/desk/oidc/callback"
 MAX_TEXT = 4000  # characters
 MAX_NOTE = 2000
 _LINES = 200  # of a transcript at once
@@ -67,6 +70,7 @@ class Desk:
         self.board = Board(gateway)
         self.rounds = Rounds(gateway, settings, on_duty=self.on_duty)
         self.acts = Acts(gateway, self.rounds.hours)
+        self.oidc: Oidc | None = None  # set by `channels.desk.app.install`, like the plans
         self.plans: DeskPlans | None = None  # set by `channels.desk.app.install`
         self._present: dict[str, int] = {}  # open desks by person
         self._sockets: set[web.WebSocketResponse] = set()
@@ -84,6 +88,9 @@ class Desk:
                            ("desk.css", "text/css"), ("icon.svg", "image/svg+xml")):  # fmt: skip
             add("GET", f"/desk/{name}", _asset(name, kind))
         add("POST", "/desk/api/sign-in", self._guard(self._sign_in))
+        add("GET", "/desk/api/door", self._guard(self._door))
+        add("GET", "/desk/oidc/start", self._oidc_start)
+        add("GET", OIDC_BACK, self._oidc_back)
         for method, path, handler in (
             ("GET", "/me", self._me),
             ("POST", "/sign-out", self._sign_out),
@@ -184,14 +191,55 @@ class Desk:
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         self._same_site(request)
+        if not self.settings.desk.passwords:
+            raise DeskError("Passwords are switched off here", code="no_passwords", status=403)
         body = await _body(request)
         name, password = _text(body, "name", 64), _text(body, "password", 1000)
         cookie, person = await self.staff.sign_in(name, password, self._source(request))
         response = _json(self._about(person))
+        self._give_cookie(request, response, cookie)
+        return response
+
+    def _give_cookie(self, request: web.Request, response: web.Response, cookie: str) -> None:
         response.set_cookie(
             COOKIE, cookie, httponly=True, samesite="Strict", secure=self._secure(request), path="/desk",
             max_age=self.settings.desk.session_hours * 3600,
         )  # fmt: skip
+
+    async def _door(self, _: web.Request) -> web.Response:
+        """Which ways of signing in there are."""
+        return _json({"passwords": self.settings.desk.passwords, "oidc": self.oidc is not None})
+
+    async def _oidc_start(self, request: web.Request) -> web.Response:
+        """To the provider. What comes back is only taken from the browser that left."""
+        if self.oidc is None:
+            raise web.HTTPNotFound
+        try:
+            await self.staff.count_try(self._source(request))
+            url, kept = await self.oidc.start()
+        except (DeskError, TooMany) as exc:
+            return _to_door(exc)
+        response = web.Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
+        # Lax: the way back is a link from another site.
+        response.set_cookie(
+            OIDC_COOKIE, kept, httponly=True, samesite="Lax", secure=self._secure(request), path="/desk/oidc",
+            max_age=600,
+        )  # fmt: skip
+        return response
+
+    async def _oidc_back(self, request: web.Request) -> web.Response:
+        if self.oidc is None:
+            raise web.HTTPNotFound
+        try:
+            who = await self.oidc.finish(request.query, request.cookies.get(OIDC_COOKIE, ""))
+            cookie, _ = await self.staff.enter(who.subject, who.name, who.role)
+        except DeskError as exc:
+            logger.warning("desk.oidc_refused reason=%s", exc)
+            response = _to_door(exc)
+        else:
+            response = web.Response(status=302, headers={"Location": "/desk", "Cache-Control": "no-store"})
+            self._give_cookie(request, response, cookie)
+        response.del_cookie(OIDC_COOKIE, path="/desk/oidc")
         return response
 
     async def _sign_out(self, request: web.Request, person: Person) -> web.Response:
@@ -703,6 +751,13 @@ def _proposal(body: dict[str, Any]) -> Proposal:
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise DeskError("operation, order, lines, reason, opened, request", code="bad_body") from exc
+
+
+def _to_door(exc: DeskError | TooMany) -> web.Response:
+    code = exc.code if isinstance(exc, DeskError) else "too_many"
+    return web.Response(
+        status=302, headers={"Location": f"/desk?error={quote(code)}", "Cache-Control": "no-store"}
+    )
 
 
 async def _quietly(sending: Awaitable[None]) -> None:

@@ -112,7 +112,10 @@
   }
 
   // ------------------------------------------------------------------ sign-in
-  function door() {
+  let ways = null; // how one signs in here
+  async function door() {
+    ways = ways || await api("/door").catch(() => ({ passwords: true, oidc: false }));
+    if (state.me) return;
     const bad = el("p", { class: "bad", role: "alert" });
     const name = el("input", { name: "name", autocomplete: "username", required: true, autocapitalize: "none" });
     const password = el("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
@@ -126,10 +129,14 @@
       go.disabled = false;
     } },
     el("h1", {}, el("img", { class: "logo", src: "/desk/icon.svg", alt: "" }), `Kefu ${t.title}`),
-    el("label", {}, t.name, name), el("label", {}, t.password, password), go, bad,
+    ways.oidc ? el("a", { class: "go sso", href: "/desk/oidc/start" }, t.sso) : null,
+    ways.oidc && ways.passwords ? el("hr") : null,
+    ways.passwords ? [el("label", {}, t.name, name), el("label", {}, t.password, password), go] : null, bad,
     el("button", { class: "quiet", type: "button", onclick: switchLanguage }, t.other));
     app.replaceChildren(el("div", { class: "door" }, form));
-    name.focus();
+    const refused = new URLSearchParams(location.search).get("error");
+    if (refused) { bad.textContent = t.doorErrors[refused] || t.doorErrors.oidc_token; history.replaceState(null, "", "/desk"); }
+    if (ways.passwords) name.focus();
   }
   function switchLanguage() {
     lang = lang === "zh" ? "en" : "zh";

@@ -178,7 +178,12 @@ class Colleague:
 
 @asynccontextmanager
 async def open_house(
-    path: Path, script: Any = None, *, extensions: Sequence[Any] = (), **sections: Any
+    path: Path,
+    script: Any = None,
+    *,
+    extensions: Sequence[Any] = (),
+    port: int | None = None,
+    **sections: Any,
 ) -> AsyncIterator[House]:
     """`extensions` are installed besides the desk; `sections` are settings."""
     sections.setdefault("handoff", {"tick": 0.05})
@@ -191,7 +196,7 @@ async def open_house(
         gateway.add(door)
 
     app = make_app(settings, dialogue=dialogue, patience=QUICK, extensions=[with_door, install, *extensions])
-    client = TestClient(TestServer(app))
+    client = TestClient(TestServer(app, port=port))
     await client.start_server()
     house = House(client, dialogue, door, settings)
     try:
