@@ -21,6 +21,7 @@ from bot.doctor import Check, Finding
 from bot.exceptions import SettingsError, StorageUnavailable
 from bot.s3 import Bucket
 from bot.settings import Settings
+from channels.desk.checks import check_desk
 from channels.gateway import Gateway
 from channels.store import Store
 from channels.telegram import TelegramAccount
@@ -269,5 +270,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("clock", check_clock),
     ("wecom", check_wecom),
     ("telegram", check_telegram),
+    ("desk", check_desk),
     ("media", check_media),
 )

@@ -21,6 +21,8 @@ class FakeTopics(FakeTelegram):
         super().__init__()
         self.topics: dict[int, dict[str, Any]] = {}
         self.pinned: dict[int, int] = {}  # message -> topic
+        self.forum = True
+        self.rights = {"can_pin_messages", "can_manage_topics"}  # of our bot
         self.hurry = 0  # so many calls are told to come back later
         self._numbers = 2000
 
@@ -66,6 +68,27 @@ class FakeTopics(FakeTelegram):
             return self._error(400, "Bad Request: TOPIC_NOT_MODIFIED")
         topic["open"] = open_now
         return self._ok(True)
+
+    def on_getchat(self, form: dict[str, Any]) -> web.Response:
+        if int(form["chat_id"]) != GROUP:
+            return self._error(400, "Bad Request: chat not found")
+        return self._ok(
+            {"id": GROUP, "type": "supergroup", "title": "Team", "is_forum": self.forum, "accent_color_id": 1,
+             "max_reaction_count": 11, "accepted_gift_types": dict.fromkeys(("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"), False)}
+        )  # fmt: skip
+
+    def on_getchatmember(self, form: dict[str, Any]) -> web.Response:
+        user = {"id": 123456, "is_bot": True, "first_name": "Desk"}
+        if not self.rights:
+            return self._ok({"status": "member", "user": user})
+        names = (
+            "can_be_edited", "is_anonymous", "can_manage_chat", "can_delete_messages", "can_manage_video_chats",
+            "can_restrict_members", "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories",
+            "can_edit_stories", "can_delete_stories", "can_pin_messages", "can_manage_topics",
+        )  # fmt: skip
+        return self._ok(
+            {"status": "administrator", "user": user, **{name: name in self.rights for name in names}}
+        )
 
     async def on_sendmessage(self, form: dict[str, Any]) -> web.Response:
         if self.hurry:
