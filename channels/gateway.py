@@ -87,6 +87,8 @@ class Patience:
 
 OnRating = Callable[[str, dict[str, Any]], Awaitable[None]]  # (conversation, the rating event's body)
 OnHandoff = Callable[[Conversation, Handoff, Ownership], Awaitable[None]]
+# After somebody gave, took or ended a conversation: (conversation, before, after).
+OnOwner = Callable[[str, Ownership, Ownership], Awaitable[None]]
 # In the transaction of a hand-over, with the message that led to it: the packet to keep and the one
 # sentence the waiting shopper gets.
 OnPending = Callable[
@@ -129,6 +131,7 @@ class Gateway:
         self.patience = patience
         self.on_handoff: list[OnHandoff] = []
         self.on_rating: list[OnRating] = []
+        self.on_owner: list[OnOwner] = []
         self.on_pending: OnPending | None = None
         self.intercept: Intercept | None = None
         self.own_answer: OwnAnswer | None = None
@@ -314,6 +317,15 @@ class Gateway:
             await self.store.unhold(connection, conversation)
         self._poke("delivery", conversation)
 
+    async def all_delivered(self, conversation: str, timeout: float) -> bool:
+        """Wait until nothing is on its way to the shopper any more. False when something is after `timeout` seconds."""
+        until = asyncio.get_running_loop().time() + timeout
+        while await self.store.undelivered(conversation):
+            if asyncio.get_running_loop().time() >= until:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
     # persons
 
     async def hand_over(
@@ -337,6 +349,11 @@ class Gateway:
             )
         self.wake.wake(conversation)
         self._poke("turn", conversation)
+        for hook in self.on_owner:
+            try:
+                await hook(conversation, current, changed)
+            except KefuError as exc:
+                logger.error("gateway.owner_hook_failed conversation=%s reason=%s", conversation, exc)
         return changed
 
     async def owner(self, conversation: str) -> Ownership:

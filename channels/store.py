@@ -633,6 +633,14 @@ class Store:
         ]
         return [_outbox_message(row) for row in same], head.next_at
 
+    async def undelivered(self, conversation: str) -> bool:
+        """Whether anything waits for the shopper or is on its way."""
+        query = select(outbox.c.id).where(
+            outbox.c.conversation == conversation, outbox.c.state.in_(("pending", *_CLAIMED))
+        )
+        async with self.read() as connection:
+            return (await connection.execute(query.limit(1))).first() is not None
+
     async def messages_of(self, inbound: str) -> list[OutboxMessage]:
         """Every message stored as an answer to this inbound one."""
         query = select(outbox).where(outbox.c.inbound == inbound).order_by(outbox.c.position)
@@ -640,9 +648,21 @@ class Store:
             return [_outbox_message(row) for row in (await connection.execute(query)).all()]
 
     async def take_pending(self, inbound: str) -> list[OutboxMessage]:
-        """Claim the answers that nobody has tried to deliver yet; for a platform's passive reply."""
+        """Claim the answers that nobody has tried to deliver yet, and what waits before them; for a platform's
+        passive reply."""
+        mine = select(outbox.c.conversation, func.max(outbox.c.position).label("last")).where(
+            outbox.c.inbound == inbound, outbox.c.state == "pending", outbox.c.attempts == 0
+        )
+        async with self.read() as connection:
+            row = (await connection.execute(mine.group_by(outbox.c.conversation))).first()
+        if row is None:
+            return []
         return await self._take(
-            and_(outbox.c.inbound == inbound, outbox.c.state == "pending", outbox.c.attempts == 0)
+            and_(
+                outbox.c.conversation == row.conversation,
+                outbox.c.position <= row.last,
+                outbox.c.state == "pending",
+            )
         )
 
     async def take_waiting(self, conversation: str) -> list[OutboxMessage]:

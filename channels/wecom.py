@@ -21,6 +21,7 @@ from typing import Any, Literal
 import aiohttp
 from aiohttp import web
 from sqlalchemy import BigInteger, Column, String, Table, Text, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.database import metadata, now_ms
 from bot.exceptions import ChannelError, OwnershipLost, TooMany
@@ -46,6 +47,8 @@ HISTORY = 300  # seconds: on the very first pull, older messages are history and
 CUSTOMER, SYSTEM, SERVICER = 3, 4, 5  # origin of a pulled message
 NEW, BOT, POOL, PERSON, ENDED = range(5)  # service_state
 FORBIDDEN_STATE = 95018
+FOLLOWED = "wecom"  # how the reasons begin of changes that came from the platform
+LAST_WORDS = 3.0  # seconds a transfer waits for what was said before it
 MAX_FOLLOW_TRIES = 5  # of a change of owner that loses to another one
 NO_QUOTA = frozenset({95001, 95002})  # more than 5 in 48 hours, or outside them
 
@@ -207,6 +210,7 @@ class WecomChannel:
         self._rung: set[str] = set()  # accounts that rang while they were being pulled
         self._tasks: set[asyncio.Task[None]] = set()
         gateway.on_handoff.append(self._on_handoff)
+        gateway.on_owner.append(self._on_owner)
 
     def routes(self, app: web.Application) -> None:
         app.router.add_get("/wecom/{name}", self._verify)
@@ -402,35 +406,61 @@ class WecomChannel:
             return
         text = str(message["text"].get("content") or "") if kind == "text" else f"[{kind}]"
         body = {"text": text, "agent": str(message.get("servicer_userid") or ""), "id": str(message["msgid"])}
-        if not await self._seen(account, str(message["msgid"])):
-            await self._gateway.write_event(known.id, "message", "person", body, audience="shopper")
+        if await self._note(account, str(message["msgid"]), known, "message", "person", body):
             async with self._gateway.store.write() as connection:
                 await cases.answered(connection, known.id, now_ms())
 
+    async def _note(
+        self, account: str, msgid: str, known: Conversation, kind: str, author: str, body: dict[str, Any]
+    ) -> bool:
+        """Write a line that is no turn, once: line and memory of its name are one transaction."""
+        store = self._gateway.store
+        async with store.write() as connection:
+            new = await self._remember(connection, account, msgid)
+            if new:
+                await store.add_event(connection, known.id, kind, author, body)
+        self._gateway.wake.wake(known.id)
+        return new
+
     async def _seen(self, account: str, msgid: str) -> bool:
-        """Whether a message that is no turn was taken before; remembers it."""
-        async with self._gateway.store.write() as connection:
-            result = await connection.execute(
-                self._gateway.store.insert_once(inbox, "channel", "account", "dedup_key").values(
-                    id=hashlib.sha256(f"{account}:{msgid}".encode()).hexdigest()[:32],
-                    conversation="",
-                    channel=self.name,
-                    account=account,
-                    dedup_key=msgid,
-                    body={},
-                    state="done",
-                    outcome="noted",
-                    attempts=0,
-                    next_at=0,
-                    passive_until=0,
-                    received_at=now_ms(),
-                )
+        """Whether something that is no turn was dealt with before."""
+        query = select(inbox.c.id).where(
+            inbox.c.channel == self.name, inbox.c.account == account, inbox.c.dedup_key == msgid
+        )
+        async with self._gateway.store.read() as connection:
+            return (await connection.execute(query)).first() is not None
+
+    async def _remember(self, connection: AsyncConnection, account: str, msgid: str) -> bool:
+        """False when it was remembered already."""
+        result = await connection.execute(
+            self._gateway.store.insert_once(inbox, "channel", "account", "dedup_key").values(
+                id=hashlib.sha256(f"{account}:{msgid}".encode()).hexdigest()[:32],
+                conversation="",
+                channel=self.name,
+                account=account,
+                dedup_key=msgid,
+                body={},
+                state="done",
+                outcome="noted",
+                attempts=0,
+                next_at=0,
+                passive_until=0,
+                received_at=now_ms(),
             )
-        return bool(result.rowcount == 0)
+        )
+        return bool(result.rowcount == 1)
 
     async def _event(self, enterprise: _Enterprise, account: str, event: dict[str, Any], msgid: str) -> None:
+        """Dealt with first and remembered afterwards: all of it may be done twice, and none may be left out."""
         if await self._seen(account, msgid):
             return
+        await self._deal_with(enterprise, account, event, msgid)
+        async with self._gateway.store.write() as connection:
+            await self._remember(connection, account, msgid)
+
+    async def _deal_with(
+        self, enterprise: _Enterprise, account: str, event: dict[str, Any], msgid: str
+    ) -> None:
         kind, shopper = str(event.get("event_type")), str(event.get("external_userid") or "")
         if kind == "enter_session":
             await self._entered(enterprise, account, shopper, event)
@@ -442,13 +472,8 @@ class WecomChannel:
         elif kind == "session_status_change" and known is not None:
             await self._session_changed(enterprise, known, event)
         elif kind == "user_recall_msg" and known is not None:
-            await self._gateway.write_event(
-                known.id,
-                "recall",
-                "shopper",
-                {"of": str(event.get("recall_msgid") or "")},
-                audience="shopper",
-            )
+            body = {"of": str(event.get("recall_msgid") or "")}
+            await self._note(account, msgid, known, "recall", "shopper", body)
 
     async def _entered(
         self, enterprise: _Enterprise, account: str, shopper: str, event: dict[str, Any]
@@ -570,6 +595,8 @@ class WecomChannel:
         enterprise = self._enterprises.get(name)
         if conversation.channel != self.name or enterprise is None or enterprise.settings.desk != "wecom":
             return
+        # In state 2 and 3 the platform takes nothing from us: what tells the shopper of the transfer goes first.
+        await self._gateway.all_delivered(conversation.id, LAST_WORDS)
         body: dict[str, Any] = {
             "open_kfid": open_kfid,
             "external_userid": conversation.shopper,
@@ -585,6 +612,23 @@ class WecomChannel:
             await self._gateway.write_event(
                 conversation.id, "note", "system", {"text": f"WeCom did not take the transfer: {exc}"}
             )
+
+    async def _on_owner(self, conversation: str, before: Ownership, after: Ownership) -> None:
+        """Kefu gives back or ends what the shop's people have in WeCom: end it there, or the bot stays shut out."""
+        if after.owner not in ("bot", "closed") or before.owner not in ("pending", "person"):
+            return
+        known = await self._gateway.store.conversation(conversation)
+        if known is None or known.channel != self.name or (after.reason or "").startswith(FOLLOWED):
+            return
+        name, _, open_kfid = known.account.partition(":")
+        enterprise = self._enterprises.get(name)
+        if enterprise is None or enterprise.settings.desk != "wecom":
+            return
+        body = {"open_kfid": open_kfid, "external_userid": known.shopper, "service_state": ENDED}
+        try:
+            await enterprise.api.call("kf/service_state/trans", body)
+        except WecomError as exc:
+            logger.warning("wecom.end_refused conversation=%s reason=%s", conversation, exc)
 
     async def typing(self, conversation: Conversation, on: bool) -> None:
         """The platform has no such thing."""

@@ -34,6 +34,7 @@ class FakeTelegram:
         self.hang = 0.0
         self.confirmed = 0
         self.refuse_html = False
+        self.conflict = False
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=30 * 1024 * 1024)
@@ -79,6 +80,8 @@ class FakeTelegram:
         return self._ok({"url": url, "has_custom_certificate": False, "pending_update_count": waiting})
 
     async def on_getupdates(self, form: dict[str, Any]) -> web.Response:
+        if self.conflict:
+            return self._error(409, "Conflict: terminated by other getUpdates request")
         offset = int(form.get("offset", 0))
         self.confirmed = max(self.confirmed, offset)
         until = time.monotonic() + min(0.3, float(form.get("timeout", 0)))

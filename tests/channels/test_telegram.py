@@ -27,7 +27,7 @@ from bot.settings import MediaSettings, Settings, TelegramSettings
 from channels.gateway import Gateway, Patience
 from channels.media import make_media_store
 from channels.rasa_client import RasaClient
-from channels.store import Store, outbox
+from channels.store import Store, inbox, outbox
 from channels.telegram import TelegramChannel, install, split_units, units
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.fake_telegram import SECRET, TOKEN, FakeTelegram
@@ -489,3 +489,41 @@ def test_impossible_settings_stop_the_start(settings: dict[str, Any], tmp_path: 
     everything = Settings(data_dir=tmp_path, telegram={"shop": TelegramSettings(**settings)})
     with pytest.raises(SettingsError, match=r"telegram\.shop"):
         install(web.Application(), gateway, everything, make_media_store(MediaSettings(), tmp_path))
+
+
+async def test_a_voice_message_is_kept_for_people_and_its_address_with_the_token_is_not(house: House) -> None:
+    house.telegram.files = {"v": b"OggS" + b"\0" * 24 + b"OpusHead"}
+    await house.push(house.telegram.message(voice={"file_id": "v", "duration": 3}))
+    await house.until(lambda: house.telegram.shown["7"])
+    known = await house.known()
+    lines = await house.gateway.store.events_after(known.id, 0, desk=True)
+    async with house.gateway.store.read() as connection:
+        kept = [str(dict(row._mapping)) for row in await connection.execute(inbox.select())]
+
+    assert ["voice"] == [one["kind"] for one in lines[0].body["media"]]
+    assert "打字" in house.telegram.shown["7"][0] and not house.rasa.turns
+    assert TOKEN not in str([line.body for line in lines]) + "".join(kept)
+
+
+async def test_another_program_that_polls_the_bot_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    telegram = FakeTelegram()
+    telegram.conflict = True
+    async with open_house(tmp_path, telegram=telegram, mode="polling") as house:
+        await house.until(lambda: house.channel.states()["shop"] == "degraded")
+        assert "another program reads this bot's updates" in caplog.text
+        telegram.conflict = False
+        telegram.write("一")
+        await house.until(lambda: telegram.shown["7"])
+
+
+async def test_nothing_is_streamed_and_no_draft_is_sent(house: House) -> None:
+    """Answers are checked as a whole before a word of them is shown."""
+    house.rasa.script = lambda body: [{"text": "x" * 3000}]
+    await house.push(house.telegram.message(text="hi"))
+    await house.until(lambda: house.telegram.shown["7"])
+
+    assert not [
+        method for method in house.telegram.calls if "draft" in method.lower() or "edit" in method.lower()
+    ]

@@ -678,12 +678,28 @@ async def test_another_shopper_cannot_send_somebodys_file(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("data", "status"),
-    [(b"", 415), (b"<svg onload=alert(1)>", 415), (b"GIF89a broken", 415), (b"%PDF-1.4", 415), (b"MZ\x90", 415),
-     (photo()[:200], 415)],
+    [(b"", 415), (b"<svg onload=alert(1)>", 415), (b"GIF89a broken", 415), (b"MZ\x90", 415), (b"<html>", 415),
+     (photo()[:200], 415), (b"\0\0\0\x18ftypheic", 415), (b"PK\x03\x04", 415), (b"%PDF-1.4", 200),
+     (b"\0\0\0\x18ftypmp42", 200), (b"\x1aE\xdf\xa3\x01\0\0\0\0\0\0\x1fB\x86\x81\x01B\x82\x84webm", 200),
+     (b"#!AMR\n", 200), (b"ID3\x04", 200), (b"OggS\0", 200), (b"\0\0\0\x20ftypM4A ", 200)],
 )  # fmt: skip
 async def test_a_file_is_what_its_bytes_say(site: Site, data: bytes, status: int) -> None:
     session = (await (await site.post("/web/session", {})).json())["session"]
     assert status == (await upload(site, session, data)).status
+
+
+async def test_a_file_that_is_no_picture_is_offered_for_download_and_runs_nowhere(site: Site) -> None:
+    async with site.page() as page:
+        session = (await page.get("welcome"))["session"]
+        sent = await (await upload(site, session, b"%PDF-1.4 /JS (app.alert(1))")).json()
+        await page.say("the invoice", media=[sent["slip"]])
+        event = await page.event(author="shopper")
+        answer = await site.client.get(event["media"][0]["url"])
+
+    assert ("file", "application/pdf") == (sent["kind"], sent["content_type"])
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert "nosniff" == answer.headers["X-Content-Type-Options"]
 
 
 async def test_size_and_number_of_files_are_limited(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import json
 import os
@@ -18,6 +19,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from PIL import Image
 
 from bot.database import create_tables, make_engine
 from bot.settings import MediaSettings, WecomSettings
@@ -52,10 +54,13 @@ class FakeWecom:
     fail_sync: int = 0
     lose_answers: int = 0
     tokens: int = 0
+    files: dict[str, bytes] = field(default_factory=dict)
+    too_late: bool = False  # the codes of events have run out
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/cgi-bin/gettoken", self.gettoken)
+        app.router.add_get("/cgi-bin/media/get", self.media)
         app.router.add_post("/cgi-bin/kf/sync_msg", self.sync)
         app.router.add_post("/cgi-bin/kf/send_msg", self.send)
         app.router.add_post("/cgi-bin/kf/send_msg_on_event", self.send_on_event)
@@ -101,7 +106,15 @@ class FakeWecom:
             raise web.HTTPBadGateway()
         return web.json_response({"errcode": 0, "msgid": body["msgid"]})
 
+    async def media(self, request: web.Request) -> web.Response:
+        data = self.files.get(request.query["media_id"])
+        if data is None:
+            return web.json_response({"errcode": 40007, "errmsg": "invalid media_id"})
+        return web.Response(body=data, content_type="application/octet-stream")
+
     async def send_on_event(self, request: web.Request) -> web.Response:
+        if self.too_late:
+            return web.json_response({"errcode": 95008, "errmsg": "code expired"})
         self.on_event.append(await request.json())
         return web.json_response({"errcode": 0})
 
@@ -123,6 +136,8 @@ class FakeWecom:
 
     def write(self, text: str, shopper: str = "wmAnna", *, at: float | None = None, kfid: str = KFID) -> str:
         msgid = f"m{next(_ids)}"
+        if self.states[shopper] == 4:
+            self.states[shopper] = 0  # whoever writes after the end begins anew
         self.log[kfid].append(
             {"msgid": msgid, "open_kfid": kfid, "external_userid": shopper, "origin": 3, "msgtype": "text",
              "send_time": int(at or time.time()), "text": {"content": text}}
@@ -445,3 +460,106 @@ async def test_a_recalled_message_is_marked_for_every_reader(house: House) -> No
     events = await house.gateway.store.events_after(known.id, 0)
 
     assert [msgid] == [event.body["of"] for event in events if event.kind == "recall"]
+
+
+async def test_a_ring_whose_token_has_run_out_pulls_without_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.wecom.write("一")
+    await house.ring(token="fresh")
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) == 1)
+    monkeypatch.setattr("channels.wecom.RING_LIFE", -1)
+    house.wecom.write("二")
+    await house.ring(token="old")
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) == 2)
+
+    assert ["fresh"] == [pull["token"] for pull in house.wecom.pulls if "token" in pull]
+
+
+async def test_what_kefu_ends_is_ended_in_wecom_and_the_bot_may_speak_again(tmp_path: Path) -> None:
+    def script(body: dict[str, Any]) -> list[dict[str, Any]]:
+        if body["message"] != "转人工":
+            return [{"text": f"echo: {body['message']}"}]
+        return [{"text": "马上转", "custom": {"kefu": {"handoff": {"reason": "asked"}}}}]
+
+    async with open_house(tmp_path, rasa=FakeRasa(script), desk="wecom", servicer="lin") as house:
+        house.wecom.write("转人工")
+        await house.ring()
+        await house.until(lambda: house.wecom.states["wmAnna"] == 3)
+        house.wecom.event("session_status_change", change_type=1, new_servicer_userid="lin")
+        await house.ring()
+        known = await house.known()
+        for _ in range(500):
+            owner = await house.gateway.owner(known.id)
+            if (owner.owner, owner.agent) == ("person", "lin"):
+                break
+            await asyncio.sleep(0.01)
+        await house.gateway.hand_over(known.id, owner, "bot", reason="released")
+        assert [3, 4] == [change["service_state"] for change in house.wecom.trans]
+        assert ["马上转"] == house.wecom.shown["wmAnna"]  # said before the door closed
+
+        house.wecom.write("谢谢，还有一个问题")
+        await house.ring()
+        await house.until(lambda: "echo: 谢谢，还有一个问题" in house.wecom.shown["wmAnna"])
+
+
+async def test_a_code_that_has_run_out_is_skipped_and_nothing_else_suffers(house: House) -> None:
+    house.wecom.too_late = True
+    house.wecom.event("enter_session", welcome_code="W1")
+    house.wecom.write("到哪了")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+
+    assert [] == house.wecom.on_event and ["到哪了"] == [turn["message"] for turn in house.rasa.turns]
+
+
+async def test_an_event_that_was_not_finished_is_dealt_with_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between reading an event and following it: the change of owner must not be lost."""
+    wecom, rasa = FakeWecom(), FakeRasa()
+    async with open_house(tmp_path, wecom=wecom, rasa=rasa) as house:
+        wecom.write("hi")
+        await house.ring()
+        await house.until(lambda: wecom.shown["wmAnna"])
+        wecom.event("session_status_change", change_type=1, new_servicer_userid="lin")
+        reached = asyncio.Event()
+
+        async def dies(*_: Any, **__: Any) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(WecomChannel, "_follow", dies)
+        await house.ring()
+        await reached.wait()
+    monkeypatch.undo()
+    async with open_house(tmp_path, wecom=wecom, rasa=rasa) as house:
+        known = await house.known()
+        for _ in range(500):
+            if (await house.gateway.owner(known.id)).owner == "person":
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("the owner was not followed")
+
+
+@pytest.mark.parametrize(("kind", "turns"), [("image", 1), ("voice", 0), ("video", 0), ("file", 1)])
+async def test_files_are_fetched_for_people_and_pictures_for_the_dialogue(
+    house: House, kind: str, turns: int
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "JPEG")
+    house.wecom.files = {
+        "image": picture.getvalue(), "voice": b"#!AMR\n" + b"x" * 20,
+        "video": b"\0\0\0\x18ftypmp42" + b"x" * 20, "file": b"%PDF-1.4 " + b"x" * 20,
+    }  # fmt: skip
+    house.wecom.log[KFID].append(
+        {"msgid": "f1", "open_kfid": KFID, "external_userid": "wmAnna", "origin": 3, "msgtype": kind,
+         "send_time": int(time.time()), kind: {"media_id": kind}}
+    )  # fmt: skip
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+    known = await house.known()
+    [line] = [one for one in await house.gateway.store.events_after(known.id, 0) if one.author == "shopper"]
+
+    assert [kind] == [one["kind"] for one in line.body["media"]]
+    assert turns == len(house.rasa.turns)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import itertools
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import aiohttp
 import pytest
@@ -28,7 +31,8 @@ from channels.rasa_client import RasaClient
 from channels.store import Store
 from channels.wechat import allowance
 from channels.wechat.api import ApiError, OfficialAccountApi
-from channels.wechat.channel import WechatChannel, _pieces
+from channels.wechat.channel import WechatChannel, _pieces, dedup_key
+from channels.wechat.envelope import transfer_reply
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.wechat.fake_wechat import (
     APPID,
@@ -566,3 +570,147 @@ def test_an_account_without_its_key_stops_the_start(tmp_path: Path) -> None:
         account = WechatSettings(**{"appid": APPID, "token": TOKEN, "aes_key": KEY, **broken})
         with pytest.raises(SettingsError):
             WechatChannel(None, {"shop": account}, engine, media)  # type: ignore[arg-type]
+
+
+async def test_a_plain_account_is_answered_in_the_open(tmp_path: Path) -> None:
+    async with open_house(tmp_path, mode="plain", aes_key="") as house:
+        query = {name: sealed_query("x")[name] for name in ("timestamp", "nonce")}
+        query["signature"] = sign(TOKEN, query["timestamp"], query["nonce"])
+        xml = letter("oAnna", Content="你好", msg_id="1")
+        async with house.session.post(house.url, params=query, data=xml.encode()) as response:
+            answer = {child.tag: child.text for child in ElementTree.fromstring(await response.text())}
+        wrong = {**query, "signature": "0" * 40}
+        async with house.session.post(house.url, params=wrong, data=xml.encode()) as response:
+            assert 403 == response.status
+
+    assert ("echo: 你好", "oAnna", "gh_shop") == (
+        answer["Content"], answer["ToUserName"], answer["FromUserName"],
+    )  # fmt: skip
+
+
+async def test_a_compatible_account_believes_only_the_sealed_copy(tmp_path: Path) -> None:
+    async with open_house(tmp_path, mode="compatible") as house:
+        encrypted = seal(letter("oAnna", Content="真的", msg_id="1"))
+        forged = letter("oAnna", Content="假的", msg_id="2").replace(
+            "</xml>", f"<Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
+        )
+        async with house.session.post(
+            house.url, params=sealed_query(encrypted), data=forged.encode()
+        ) as response:
+            assert 200 == response.status
+        await house.quiet()
+
+    assert ["真的"] == [turn["message"] for turn in house.rasa.turns]
+
+
+async def test_a_letter_that_is_replayed_later_is_the_same_message(house: House) -> None:
+    """Same seal, nonce and time, as an eavesdropper has it: inside the window it is a duplicate, later refused."""
+    encrypted = seal(letter("oAnna", Content="退款", msg_id="5"))
+    query = sealed_query(encrypted)
+    answers = []
+    for _ in range(2):
+        async with house.session.post(house.url, params=query, data=wrap(encrypted)) as response:
+            answers.append((response.status, await response.text()))
+        await house.quiet()
+    old = sealed_query(encrypted, timestamp=str(int(time.time()) - 3600))
+    async with house.session.post(house.url, params=old, data=wrap(encrypted)) as response:
+        assert 403 == response.status
+
+    assert (200, "success") == answers[1] and 1 == len(house.rasa.turns)
+
+
+async def test_the_desk_is_told_when_a_message_has_to_wait(house: House) -> None:
+    house.rasa.delay = lambda body: SLOW
+    house.wechat.errors = [45047]
+    await house.say("一")
+    await house.until(lambda: house.wechat.calls["send"] == 1)
+    await house.quiet()
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None
+    lines = await house.gateway.store.events_after(known.id, 0, desk=True)
+
+    [told] = [line.body for line in lines if line.kind == "delivery"]
+    assert "held" == told["status"] and "45047" in told["reason"]
+
+
+async def test_a_push_the_gateway_died_over_is_answered_when_the_platform_asks_again(tmp_path: Path) -> None:
+    """Killed after the push was stored and before the answer left: the retry brings it, and it costs nothing."""
+    async with open_house(tmp_path) as house:
+        xml = letter("oAnna", Content="退款", msg_id="6")
+        inbound = house.channel._message(
+            house.channel._accounts["shop"], "oAnna", dedup_key({"MsgId": "6"}, "oAnna", "text"), "退款"
+        )
+        received = await house.gateway.receive(inbound, passive_for=30)
+        await house.gateway.wait_for_turn(received.message_id, 5)
+        assert [] == house.wechat.shown["oAnna"]
+        await house.push(xml)
+        await house.quiet()
+
+        assert ["echo: 退款"] == house.wechat.shown["oAnna"] and 1 == len(house.rasa.turns)
+
+
+async def test_a_hung_up_platform_gets_the_answer_through_the_api(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = web.Response.write_eof
+
+    async def hung_up(self: web.Response, *data: Any) -> None:
+        if self.content_type == "application/xml":  # only the platform's; the fakes answer as ever
+            raise ConnectionResetError("Cannot write to closing transport")
+        await original(self, *data)
+
+    monkeypatch.setattr(web.Response, "write_eof", hung_up)
+    with contextlib.suppress(aiohttp.ClientError, AssertionError):
+        await asyncio.wait_for(house.say("退款"), 2)
+    monkeypatch.setattr(web.Response, "write_eof", original)
+    await house.until(lambda: house.wechat.shown["oAnna"])
+    await house.quiet()
+
+    assert ["echo: 退款"] == house.wechat.shown["oAnna"]
+
+
+async def test_an_answer_that_waited_comes_before_the_next_in_the_passive_reply(house: House) -> None:
+    house.wechat.always = 50000  # the API is of no use
+    first = await house.gateway.receive(
+        house.channel._message(house.channel._accounts["shop"], "oAnna", "k1", "零"), passive_for=60
+    )
+    await house.gateway.wait_for_turn(first.message_id, 5)
+    await house.say("二")
+    await house.quiet()
+
+    assert ["echo: 零\n\necho: 二"] == house.wechat.shown["oAnna"]
+
+
+async def test_a_full_gateway_says_so_instead_of_losing_the_message_in_silence(house: House) -> None:
+    house.gateway._max_backlog = 0
+    await house.say("退款")
+
+    assert "再发一次" in house.wechat.shown["oAnna"][0] and not house.rasa.turns
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("voice", b"#!AMR\n" + b"x" * 9), ("video", b"\0\0\0\x18ftypmp42" + b"x" * 9)]
+)
+async def test_voice_and_video_are_kept_for_people(house: House, kind: str, data: bytes) -> None:
+    house.wechat.media["m"] = data
+    await house.push(letter("oAnna", kind, msg_id="1", MediaId="m", Recognition=""))
+    await house.quiet()
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None
+    [line] = [one for one in await house.gateway.store.events_after(known.id, 0) if one.author == "shopper"]
+
+    assert [kind] == [one["kind"] for one in line.body["media"]] and 1 == len(house.wechat.shown["oAnna"])
+
+
+def test_the_native_transfer_names_the_person_when_there_is_one() -> None:
+    assert "<KfAccount><![CDATA[lin@shop]]></KfAccount>" in transfer_reply("o", "gh", "lin@shop")
+    assert "TransInfo" not in transfer_reply("o", "gh", None)
+
+
+async def test_two_accounts_of_one_house_do_not_open_each_others_letters(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await house.say("hi")
+        theirs = seal(letter("oAnna", Content="hi", msg_id="9"), appid="wxotheraccount000")
+        async with house.session.post(house.url, params=sealed_query(theirs), data=wrap(theirs)) as response:
+            assert 403 == response.status
+    assert 1 == len(house.rasa.turns)
