@@ -1,11 +1,14 @@
 """`kefu report`: what was really solved, beside the figures that flatter.
 
 A *contact* is a stretch of one conversation in which the shopper writes with pauses of less than two hours. It is
-**resolved** when its goal is met on record and the same shopper (the customer id the channel proves, else the shopper
-of that door) does not begin another contact within 72 hours, on any channel. Met on record means: an order change has
+**resolved** when its goal is met on record and the same shopper (the customer id the channel proves, every conversation
+linked by proof, else the shopper of that door) does not begin another contact within 72 hours, on any channel. Met on record means: an order change has
 the shop's receipt; a question about an order was answered from the order as read; a question was answered by decision
 from the articles; a contact that went to a person had a person's answer and was closed or given back by him. A refusal
 by policy meets no goal and is counted apart. Contacts younger than 72 hours are undecided and in no share.
+*Hand-off precision*: of the hand-overs whose draft a person judged, how many drafts were wrong (edited or discarded), so
+that handing over was needed. *Recall*: of all answers judged wrong, drafts and sent ones, how many went to a person. Both
+know only what people judged. *Wrong answers found*: sent answers of the bot that a person at the desk marked as wrong.
 The flattering ones: *contained* (no person took part), *assumed* (contained, and the shopper fell silent).
 This module knows no channel; it reads the gateway's records and changes nothing.
 """
@@ -16,21 +19,23 @@ import asyncio
 import json
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.clock import now_ms
 from bot.database import make_engine
 from bot.exceptions import KefuError
 from bot.handoff.cases import Case, cases
 from bot.handoff.labels import labels
+from bot.handoff.promises import promises
+from bot.identity.links import links
 from bot.records import audit, conversations, events, inbox
 from bot.settings import Settings, get_settings
 
@@ -69,6 +74,10 @@ class Contact:
     answered: bool = False  # the articles answered, by decision
     refused: bool = False
     withheld: int = 0
+    needed: int = 0  # hand-overs whose draft was judged wrong
+    unneeded: int = 0  # hand-overs whose draft was sent as it stood
+    right: int = 0  # sent answers judged right
+    wrong: int = 0  # sent answers judged wrong
     cases: list[Case] = field(default_factory=list)
     met: bool = False
     again: bool = False  # the same shopper came back within 72 h
@@ -116,6 +125,10 @@ async def read_contacts(engine: AsyncEngine, since: int, now: int) -> list[Conta
                 select(audit).where(audit.c.at >= back, audit.c.at <= now).order_by(audit.c.at)
             )
         ).all()
+        verdicts = select(labels.c.conversation, labels.c.draft, labels.c.verdict, labels.c.at)
+        judged = (await connection.execute(verdicts)).all()
+        live = select(links.c.conversation, links.c.other).where(links.c.ended_at.is_(None))
+        pairs = (await connection.execute(live)).all()
         opened = [
             Case(**row._mapping)
             for row in (
@@ -133,9 +146,10 @@ async def read_contacts(engine: AsyncEngine, since: int, now: int) -> list[Conta
     for line in lines:
         by_conversation[line.conversation].append(line)
     contacts: list[Contact] = []
+    who = _same_shoppers(known.values(), pairs)
     for conversation, its_lines in by_conversation.items():
         if conversation in known:
-            contacts += _cut(known[conversation], its_lines, closing)
+            contacts += _cut(known[conversation], who[conversation], its_lines, closing)
     place = _finder(contacts)
     for row in reasons:
         # A reply belongs to the contact of the message it answers, however late it came.
@@ -146,13 +160,53 @@ async def read_contacts(engine: AsyncEngine, since: int, now: int) -> list[Conta
         contact = place(case.conversation, case.opened_at)
         if contact is not None:
             contact.cases.append(case)
+    said_at = {(line.conversation, line.seq): line.at for line in lines}
+    opened_at = {case.id: case.opened_at for case in opened}
+    for label in judged:
+        _read_label(label, place, said_at, opened_at)
     for contact in contacts:
         contact.met = _goal_met(contact)
     _find_returns(contacts, now)
     return sorted((one for one in contacts if one.began >= since), key=lambda one: one.began)
 
 
-def _cut(known: Any, lines: Sequence[Any], closing: Set[tuple[str, int]]) -> list[Contact]:
+def _same_shoppers(known: Iterable[Any], pairs: Iterable[Any]) -> dict[str, str]:
+    """Conversation -> one name for all conversations that are proven to be the same shopper's."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    ids = []
+    for one in known:
+        ids.append(one.id)
+        if one.customer:
+            parent[root(one.id)] = root(f"customer {one.customer}")
+    for pair in pairs:
+        parent[root(pair.conversation)] = root(pair.other)
+    return {name: root(name) for name in ids}
+
+
+def _read_label(
+    label: Any, place: Any, said_at: Mapping[tuple[str, int], int], opened_at: Mapping[str, int]
+) -> None:
+    """What a person thought of a draft that was handed over (``case:<id>``) or of a sent answer (``reply:<seq>``)."""
+    kind, _, name = label.draft.partition(":")
+    if kind == "case" and name in opened_at:
+        contact = place(label.conversation, opened_at[name])
+        if contact is not None:
+            contact.needed += label.verdict in ("edited", "discarded")
+            contact.unneeded += label.verdict == "sent"
+    elif kind == "reply" and name.isdecimal():
+        contact = place(label.conversation, said_at.get((label.conversation, int(name)), label.at))
+        if contact is not None:
+            contact.right += label.verdict == "right"
+            contact.wrong += label.verdict == "wrong"
+
+
+def _cut(known: Any, who: str, lines: Sequence[Any], closing: Set[tuple[str, int]]) -> list[Contact]:
     """Cut one conversation's messages into contacts. A rating or a goodbye (`closing`) begins none."""
     found: list[Contact] = []
     current: Contact | None = None
@@ -161,7 +215,6 @@ def _cut(known: Any, lines: Sequence[Any], closing: Set[tuple[str, int]]) -> lis
             if (line.conversation, line.seq) in closing:
                 continue
             if current is None or line.at - current.last >= PAUSE:
-                who = known.customer or f"{known.channel}:{known.account}:{known.shopper}"
                 language = (
                     "zh" if (known.locale or "").lower().startswith("zh") else (known.locale or "unknown")[:2]
                 )
@@ -238,6 +291,8 @@ def summarise(contacts: Sequence[Contact]) -> dict[str, Any]:
     decided = [one for one in contacts if one.decided]
     its_cases = [case for one in contacts for case in one.cases]
     ratings = [case.rating for case in its_cases if case.rating is not None]
+    needed, missed = sum(one.needed for one in contacts), sum(one.wrong for one in contacts)
+    drafts = needed + sum(one.unneeded for one in contacts)
     return {
         "contacts": len(contacts),
         "undecided": len(contacts) - len(decided),
@@ -250,6 +305,14 @@ def summarise(contacts: Sequence[Contact]) -> dict[str, Any]:
         "refused": sum(one.refused and not one.met for one in contacts),
         "handed_over": sum(one.handed_over for one in contacts),
         "handoff_reasons": dict(Counter(case.reason or "unknown" for case in its_cases).most_common()),
+        "handoff": {
+            "judged": drafts,
+            "needed": needed,
+            "precision": _share(needed, drafts),
+            "missed": missed,
+            "recall": _share(needed, needed + missed),
+        },
+        "answers": {"judged": missed + sum(one.right for one in contacts), "wrong": missed},
         "first_response": _times(one.first_response for one in contacts),
         "waiting": _times(
             case.claimed_at - case.opened_at for case in its_cases if case.claimed_at is not None
@@ -283,6 +346,7 @@ def _times(values: Iterable[int | None]) -> dict[str, Any]:
     return {"n": len(known), "median": round(statistics.median(known), 3), "p90": round(p90, 3)}
 
 
+_STATES = ("open", "kept", "late", "broken", "void", "unchecked")
 GROUPS = ("channel", "language", "topic", "version")
 
 
@@ -294,6 +358,7 @@ async def make_report(engine: AsyncEngine, *, since: int, now: int) -> dict[str,
             await connection.execute(select(labels.c.verdict).where(labels.c.at >= since, labels.c.at <= now))
         ).scalars()
         verdicts = Counter(judged.all())
+        kept = await _promises(connection, since, now)
     days: dict[str, list[Contact]] = defaultdict(list)
     for contact in contacts:
         days[_day(contact.began)].append(contact)
@@ -302,8 +367,9 @@ async def make_report(engine: AsyncEngine, *, since: int, now: int) -> dict[str,
         "until": _iso(now),
         "definitions": " ".join((__doc__ or "").partition("\n\n")[2].split()),
         "all": summarise(contacts),
+        "promises": kept,
         "drafts": {
-            "judged": sum(verdicts.values()),
+            "judged": sum(verdicts[name] for name in ("sent", "edited", "discarded")),
             "wrong": verdicts["edited"] + verdicts["discarded"],
             **{name: verdicts[name] for name in ("sent", "edited", "discarded")},
         },
@@ -324,6 +390,21 @@ async def make_report(engine: AsyncEngine, *, since: int, now: int) -> dict[str,
             for day, some in sorted(days.items())
         },
     }
+
+
+async def _promises(connection: AsyncConnection, since: int, now: int) -> dict[str, dict[str, int]]:
+    """What was promised shoppers in this time, by kind, and what became of it. `answer`: that a person answers by."""
+    told = select(promises.c.kind, promises.c.state, func.count()).where(
+        promises.c.told_at >= since, promises.c.told_at <= now
+    )
+    answer = select(literal("answer"), cases.c.promise, func.count()).where(
+        cases.c.promise.is_not(None), cases.c.opened_at >= since, cases.c.opened_at <= now
+    )
+    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_STATES, 0))
+    for query in (told.group_by(promises.c.kind, promises.c.state), answer.group_by(cases.c.promise)):
+        for kind, state, count in (await connection.execute(query)).all():
+            found[kind][state] += count
+    return {kind: {"told": sum(states.values()), **states} for kind, states in sorted(found.items())}
 
 
 def _day(at: int) -> str:
@@ -364,6 +445,14 @@ def render(made: dict[str, Any]) -> str:
         f"undecided {whole['undecided']} (younger than 72 h), refused by policy {whole['refused']}, "
         f"claims withheld {whole['claims_withheld']}, drafts judged {made['drafts']['judged']}, wrong {made['drafts']['wrong']}"
     )
+    handoff, answers = whole["handoff"], whole["answers"]
+    lines.append(
+        f"hand-off precision {_percent(handoff['precision'])} ({handoff['needed']} of {handoff['judged']} judged), "
+        f"recall {_percent(handoff['recall'])}; wrong answers found {answers['wrong']} of {answers['judged']} judged"
+    )
+    for kind, states in made["promises"].items():
+        told = ", ".join(f"{name} {count}" for name, count in states.items() if count and name != "told")
+        lines.append(f"promised {kind.replace('_', ' ')}: {states['told']} ({told})")
     return "\n".join(lines)
 
 

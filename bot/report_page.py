@@ -42,6 +42,24 @@ def page(made: dict[str, Any]) -> str:
                 f"satisfaction of 5, n={whole['satisfaction']['answers']}",
                 "",
             ),
+            (
+                f"{whole['answers']['wrong']} / {whole['answers']['judged']}",
+                "发现答错",
+                "wrong answers found / judged",
+                "",
+            ),
+            (
+                f"{_percent(whole['handoff']['precision'])} · {_percent(whole['handoff']['recall'])}",
+                "转人工精确率 · 召回率",
+                f"hand-off precision · recall, {whole['handoff']['judged']} judged",
+                "",
+            ),
+            (
+                f"{_promised(made, 'kept')} / {_promised(made, 'told')}",
+                "兑现的承诺",
+                f"promises kept / told, {_promised(made, 'broken') + _promised(made, 'late')} broken or late",
+                "",
+            ),
             (whole["claims_withheld"], "拦下的无凭据承诺", "claims withheld", ""),
             (
                 f"{made['drafts']['wrong']} / {made['drafts']['judged']}",
@@ -80,6 +98,10 @@ def page(made: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def _promised(made: dict[str, Any], state: str) -> int:
+    return sum(states[state] for states in made["promises"].values())
+
+
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
@@ -102,6 +124,9 @@ def _table(groups: dict[str, dict[str, Any]]) -> str:
             "转人工 person",
             "回访 came back",
             "拒绝 refused",
+            "答错 wrong",
+            "转人工精确 precision",
+            "召回 recall",
             "首响 first",
             "等待 wait",
             "评分 rating",
@@ -112,7 +137,9 @@ def _table(groups: dict[str, dict[str, Any]]) -> str:
         rating = one["satisfaction"]["mean"]
         cells = (
             name, one["contacts"], _percent(one["resolution"]), _percent(one["containment"]), _percent(one["assumed"]),
-            one["handed_over"], one["came_back"], one["refused"], _seconds(one["first_response"]["median"]),
+            one["handed_over"], one["came_back"], one["refused"],
+            f"{one['answers']['wrong']} / {one['answers']['judged']}", _percent(one["handoff"]["precision"]),
+            _percent(one["handoff"]["recall"]), _seconds(one["first_response"]["median"]),
             _seconds(one["waiting"]["median"]), "–" if rating is None else rating,
         )  # fmt: skip
         rows.append("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>")

@@ -1,6 +1,7 @@
-"""What a person did with a draft of the bot: sent it, edited it, threw it away. Labels for calibration.
+"""What a person did with a draft of the bot (sent it, edited it, threw it away), or thought of an answer it sent.
 
-A draft that was sent as it stood was right; one that was edited or discarded was not, in that person's eyes.
+Labels for calibration. A draft that was sent as it stood was right; one that was edited or discarded was not, in that
+person's eyes. An answer that the bot sent alone is marked right or wrong.
 This module knows no desk.
 """
 
@@ -16,16 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.database import metadata, now_ms
 from bot.privacy.cipher import SealedText
 
-Verdict = Literal["sent", "edited", "discarded"]
+Verdict = Literal["sent", "edited", "discarded", "right", "wrong"]
 
 labels = Table(
     "handoff_labels",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("conversation", String(64), nullable=False),
-    Column(
-        "draft", String(64), nullable=False
-    ),  # which one: "packet" with the case, or "event" with its line
+    Column("draft", String(64), nullable=False),  # case:<id>, line:<seq> of a late reply, reply:<seq> sent
     Column("question", SealedText, nullable=False),
     Column("text", SealedText, nullable=False),  # what the bot would have said
     Column("score", Float),  # its estimated chance to be right
@@ -84,5 +83,5 @@ async def rows(connection: AsyncConnection) -> AsyncIterator[dict[str, Any]]:
             "text": row.text,
             "score": row.score,
             "language": row.language,
-            "wrong": 0 if row.verdict == "sent" else 1,
+            "wrong": 0 if row.verdict in ("sent", "right") else 1,
         }

@@ -20,6 +20,7 @@ import yaml
 from aiohttp import WSMsgType, web
 from sqlalchemy import String, select
 from sqlalchemy import cast as sql_cast
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.database import now_ms
 from bot.exceptions import DeskError, MediaRefused, OwnershipLost, SettingsError, TooMany
@@ -108,6 +109,7 @@ class Desk:
             ("POST", "/conversations/{id}/draft", self._draft),
             ("POST", "/conversations/{id}/note", self._note),
             ("POST", "/conversations/{id}/unlink", self._unlink),
+            ("POST", "/conversations/{id}/judge", self._judge_answer),
             ("GET", "/conversations/{id}/order", self._order),
             ("POST", "/conversations/{id}/prove", self._prove),
             ("POST", "/conversations/{id}/plans", self._propose),
@@ -547,6 +549,8 @@ class Desk:
         """What the bot would have said: ``case:<id>`` is the draft of a packet, ``line:<seq>`` a late reply."""
         kind, _, name = draft.partition(":")
         async with self.store.read() as connection:
+            if kind == "reply":
+                return await _sent_answer(connection, conversation, _number(name))
             if kind == "line":
                 query = select(events).where(
                     events.c.conversation == conversation,
@@ -638,6 +642,19 @@ class Desk:
         conversation = request.match_info["id"]
         await self._shop().turn_down(conversation, person, request.match_info["plan"])
         return _json(await self._whole(conversation))
+
+    async def _judge_answer(self, request: web.Request, person: Person) -> web.Response:
+        """Mark an answer that the bot sent as right or wrong: line `seq`, `verdict`."""
+        body = await _body(request)
+        conversation, seq = request.match_info["id"], _number(str(body.get("seq", "")))
+        verdict = body.get("verdict")
+        if verdict not in ("right", "wrong"):
+            raise DeskError("An answer is right or wrong", code="bad_body")
+        draft = f"reply:{seq}"
+        await self._judge(
+            conversation, draft, await self._draft_of(conversation, draft), verdict, person, None
+        )
+        return _json({})
 
     async def _unlink(self, request: web.Request, person: Person) -> web.Response:
         """Take a conversation out of those that count as one shopper's. Linking takes proof, and is not done here."""
@@ -758,6 +775,33 @@ def _to_door(exc: DeskError | TooMany) -> web.Response:
     return web.Response(
         status=302, headers={"Location": f"/desk?error={quote(code)}", "Cache-Control": "no-store"}
     )
+
+
+async def _sent_answer(connection: AsyncConnection, conversation: str, seq: int) -> dict[str, Any]:
+    """A line the bot sent, with the question before it and its score, as `labels.write` wants it."""
+    here = (events.c.conversation == conversation) & (events.c.kind == "message")
+    said = (
+        await connection.execute(
+            select(events.c.body).where(here, events.c.seq == seq, events.c.author == "bot")
+        )
+    ).scalar()
+    if said is None:
+        raise LookupError(f"Line {seq} of {conversation} is no answer of the bot")
+    before = select(events.c.body).where(here, events.c.seq < seq, events.c.author == "shopper")
+    asked = (await connection.execute(before.order_by(events.c.seq.desc()).limit(1))).scalar() or {}
+    why = (
+        await connection.execute(
+            select(audit.c.explain)
+            .join(outbox, outbox.c.id == audit.c.reply)
+            .where(outbox.c.conversation == conversation, outbox.c.seq == seq)
+        )
+    ).scalar() or {}
+    return {
+        "text": str(said.get("text") or ""),
+        "score": (why.get("answer") or {}).get("p_correct"),
+        "question": str(asked.get("text") or ""),
+        "language": said.get("language"),
+    }
 
 
 async def _quietly(sending: Awaitable[None]) -> None:

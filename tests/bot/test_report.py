@@ -17,6 +17,8 @@ import channels.desk.staff  # noqa: F401 - declares tables
 from bot.database import create_tables, make_engine
 from bot.handoff.cases import cases
 from bot.handoff.labels import labels
+from bot.handoff.promises import promises
+from bot.identity.links import links
 from bot.report import make_report, render
 from bot.report_page import page
 from channels.store import audit, conversations, events, inbox
@@ -24,6 +26,25 @@ from channels.store import audit, conversations, events, inbox
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 NOW = 1_790_000_000_000
 START = NOW - 20 * DAY
+
+
+RECOUNTED = {
+    "contacts", "undecided", "resolved", "resolution", "resolved_by_bot", "containment", "assumed", "came_back", "refused",
+    "handed_over", "handoff_reasons", "handoff", "answers", "first_response", "waiting", "person_response", "handling",
+    "satisfaction", "claims_withheld",
+}  # fmt: skip
+
+
+def scene_of(scene: Scene, name: str) -> int:
+    """Where a conversation's row stands."""
+    return next(
+        n for n, (table, row) in enumerate(scene.rows) if table is conversations and row["id"] == name
+    )
+
+
+def customer_of(scene: Scene, name: str) -> str:
+    row = scene.rows[scene_of(scene, name)][1]
+    return str(row["customer"] or name)
 
 
 @pytest.fixture
@@ -85,9 +106,27 @@ class Scene:
             "receipts": list(receipts), "explain": explain, "at": at + after,
         }))  # fmt: skip
 
-    def case(self, name: str, opened: int, **values: Any) -> None:
+    def case(self, name: str, opened: int, **values: Any) -> str:
+        case = f"case{len(self.rows)}"
         self.rows.append((cases, {
-            "id": f"case{len(self.rows)}", "conversation": name, "priority": 0, "packet": {}, "opened_at": opened, **values,
+            "id": case, "conversation": name, "priority": 0, "packet": {}, "opened_at": opened, **values,
+        }))  # fmt: skip
+        return case
+
+    def label(self, name: str, draft: str, verdict: str, at: int) -> None:
+        self.rows.append((labels, {
+            "conversation": name, "draft": draft, "question": "q", "text": "t", "verdict": verdict, "agent": "li", "at": at,
+        }))  # fmt: skip
+
+    def link(self, name: str, other: str, *, ended_at: int | None = None) -> None:
+        self.rows.append((links, {
+            "conversation": name, "other": other, "proof": "binding_code", "at": START, "ended_at": ended_at,
+        }))  # fmt: skip
+
+    def promise(self, name: str, kind: str, state: str, at: int) -> None:
+        self.rows.append((promises, {
+            "id": f"p{len(self.rows)}", "conversation": name, "source": f"receipt:{len(self.rows)}", "kind": kind,
+            "state": state, "told_at": at,
         }))  # fmt: skip
 
     async def write(self) -> None:
@@ -218,6 +257,76 @@ async def test_an_answer_from_the_articles_counts_when_it_was_decided_not_when_i
     assert made["by_topic"]["policy_question"]["resolved"] == 1
 
 
+async def test_a_shopper_who_comes_back_through_a_linked_door_was_not_helped(engine: AsyncEngine) -> None:
+    scene = Scene(engine)
+    for name, channel in (("anna", "web"), ("o_anna", "wechat"), ("ben", "web"), ("o_ben", "wechat")):
+        scene.conversation(name, channel=channel)
+    for name, at in (("anna", 0), ("o_anna", 10), ("ben", 0), ("o_ben", 10)):
+        scene.turn(name, START + DAY + at * HOUR, topic="cancel_order", receipts=("r",))
+    scene.link("o_anna", "anna")
+    scene.link("o_ben", "ben", ended_at=START + 1)  # taken apart
+    await scene.write()
+    whole = (await make_report(engine, since=START, now=NOW))["all"]
+
+    assert (whole["contacts"], whole["came_back"], whole["resolved"]) == (4, 1, 3)
+
+
+async def test_hand_offs_are_judged_by_what_people_did_with_the_draft(engine: AsyncEngine) -> None:
+    scene = Scene(engine)
+    at = START + DAY
+    scene.conversation("anna", channel="web")
+    scene.conversation("ben", channel="wechat", locale="en")
+    for n, verdict in enumerate(("edited", "discarded", "sent")):  # two were needed, one was not
+        scene.turn("anna", at + n * 5 * HOUR, intent="policy_question", topic="answer")
+        case = scene.case("anna", at + n * 5 * HOUR + 1, reason="low_confidence")
+        scene.label("anna", f"case:{case}", verdict, NOW)
+    for n, verdict in enumerate(("right", "wrong", "right")):
+        scene.turn("ben", at + n * 5 * HOUR, topic="answer", answer={"decision": "answer"})
+        scene.label("ben", f"reply:{scene.seqs['ben']}", verdict, NOW)  # judged days later
+    scene.turn("ben", at + 20 * HOUR)
+    scene.label("ben", "line:3", "edited", at)  # overtaken by a person: no hand-off was decided
+    await scene.write()
+    made = await make_report(engine, since=START, now=NOW)
+    anna, ben = made["by_channel"]["web"], made["by_channel"]["wechat"]
+
+    assert made["all"]["handoff"] == {
+        "judged": 3,
+        "needed": 2,
+        "precision": 0.6667,
+        "missed": 1,
+        "recall": 0.6667,
+    }
+    assert made["all"]["answers"] == {"judged": 3, "wrong": 1}
+    assert (anna["handoff"]["precision"], anna["handoff"]["recall"]) == (0.6667, 1.0)
+    assert (ben["handoff"]["precision"], ben["handoff"]["recall"]) == (None, 0.0)
+    assert (
+        made["by_language"]["en"]["answers"]
+        == made["by_topic"]["answer"]["answers"]
+        == {"judged": 3, "wrong": 1}
+    )
+    assert made["drafts"] == {"judged": 4, "wrong": 3, "sent": 1, "edited": 2, "discarded": 1}
+    assert "precision 66.7% (2 of 3 judged), recall 66.7%; wrong answers found 1 of 3" in render(made)
+    assert "67% · 67%" in page(made) and "1 / 3" in page(made)
+
+
+async def test_promises_are_counted_by_kind_and_by_what_became_of_them(engine: AsyncEngine) -> None:
+    scene = Scene(engine)
+    scene.conversation("anna")
+    for state in ("kept", "kept", "late", "broken", "open", "void", "unchecked"):
+        scene.promise("anna", "refund", state, START + DAY)
+    scene.promise("anna", "follow_up", "broken", START + DAY)
+    scene.promise("anna", "refund", "broken", START - DAY)  # before
+    scene.case("anna", START + DAY, promise="kept", promised_at=START + 2 * DAY)
+    await scene.write()
+    made = await make_report(engine, since=START, now=NOW)
+    refund = {"told": 7, "open": 1, "kept": 2, "late": 1, "broken": 1, "void": 1, "unchecked": 1}
+
+    assert ["answer", "follow_up", "refund"] == list(made["promises"])
+    assert made["promises"]["refund"] == refund
+    assert made["promises"]["answer"]["kept"] == made["promises"]["follow_up"]["broken"] == 1
+    assert "3 / 9" in page(made) and "promised follow up: 1 (broken 1)" in render(made)
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_histories_give_the_figures_that_plain_counting_gives(
     engine: AsyncEngine, seed: int
@@ -237,6 +346,10 @@ async def test_random_histories_give_the_figures_that_plain_counting_gives(
             met = dice.random() < 0.5
             shown = {"response": "order_shown"} if met and topic == "order_status" else {}
             paid = ("r",) if met and topic != "order_status" else ()
+            refused = not met and dice.random() < 0.4
+            if refused:
+                shown["response"] = "refused"
+            withheld = not met and not refused and dice.random() < 0.2
             wait = dice.randrange(100, 9000)
             scene.turn(
                 name,
@@ -245,16 +358,34 @@ async def test_random_histories_give_the_figures_that_plain_counting_gives(
                 topic=topic,
                 receipts=paid,
                 versions={"dialogue": f"m{n % 2}.tar.gz"},
+                reply="claim_withheld" if withheld else "sent",
                 **shown,
             )
-            person = dice.random() < 0.3
+            answer = dice.choice((None, "right", "wrong"))
+            if answer:
+                scene.label(name, f"reply:{scene.seqs[name]}", answer, NOW - 1)
+            person: Any = dice.random() < 0.3
             if person:
                 claimed = at + dice.randrange(MINUTE, 30 * MINUTE)
-                scene.case(name, at + 10_000, reason="asked", claimed_at=claimed, answered_at=claimed + 5000,
-                           ended_at=claimed + 60_000, ended_reason="closed", rating=dice.choice((None, 1, 4)))  # fmt: skip
-            told.append({"who": customer or f"{channel}:a:{name}", "at": at, "met": met or person, "person": person,
-                         "channel": channel, "topic": topic, "wait": wait})  # fmt: skip
+                reason, rating = dice.choice(("asked", "policy")), dice.choice((None, 1, 4))
+                case = scene.case(name, at + 10_000, reason=reason, claimed_at=claimed, answered_at=claimed + 5000,
+                                  ended_at=claimed + 60_000, ended_reason="closed", rating=rating)  # fmt: skip
+                draft = dice.choice((None, "sent", "edited", "discarded"))
+                if draft:
+                    scene.label(name, f"case:{case}", draft, NOW - 1)
+                person = {"reason": reason, "rating": rating, "draft": draft, "wait": claimed - at - 10_000}
+            told.append({"who": customer or name, "at": at, "met": met or bool(person), "person": person,
+                         "channel": channel, "topic": topic, "wait": wait, "refused": refused, "withheld": withheld,
+                         "answer": answer, "language": scene.rows[scene_of(scene, name)][1]["locale"],
+                         "version": f"m{n % 2}"})  # fmt: skip
             at += dice.choice((3 * HOUR, 30 * HOUR, 100 * HOUR))
+    for n in range(0, 40, 4):
+        scene.link(f"s{n}", f"s{n + 1}")
+    groups = [{customer_of(scene, f"s{n}"), customer_of(scene, f"s{n + 1}")} for n in range(0, 40, 4)]
+    for _ in groups:  # sets that share a customer are one shopper's
+        groups = [set().union(*(other for other in groups if other & group)) for group in groups]
+    for one in told:
+        one["who"] = min((min(group) for group in groups if one["who"] in group), default=one["who"])
     await scene.write()
     made = await make_report(engine, since=START, now=NOW)
 
@@ -276,14 +407,52 @@ async def test_random_histories_give_the_figures_that_plain_counting_gives(
         assert figures["first_response"]["median"] == pytest.approx(
             statistics.median(one["wait"] for one in some) / 1000, abs=0.001
         )
+        people = [one["person"] for one in some if one["person"]]
+        assert figures["resolved_by_bot"] == sum(one["resolved"] and not one["person"] for one in some)
+        assert figures["assumed"] == figures["containment"]  # the bot always has the last word here
+        assert figures["came_back"] == sum(one["back"] for one in some)
+        assert figures["refused"] == sum(one["refused"] and not one["met"] for one in some)
+        assert figures["claims_withheld"] == sum(one["withheld"] for one in some)
+        assert figures["handed_over"] == len(people)
+        reasons = [person["reason"] for person in people]
+        assert figures["handoff_reasons"] == {name: reasons.count(name) for name in set(reasons)}
+        for name, extra in (("waiting", 0), ("person_response", 5000)):
+            times = sorted(person["wait"] + extra for person in people)
+            assert figures[name]["n"] == len(times)
+            middle = statistics.median(times) / 1000 if times else None
+            assert figures[name]["median"] == (pytest.approx(middle, abs=0.001) if times else None)
+        assert figures["handling"] == {
+            "n": len(people),
+            "median": 60.0 if people else None,
+            "p90": 60.0 if people else None,
+        }
+        ratings = [person["rating"] for person in people if person["rating"] is not None]
+        assert figures["satisfaction"]["answers"] == len(ratings)
+        assert figures["satisfaction"]["by_score"] == {
+            str(score): ratings.count(score) for score in range(1, 6)
+        }
+        assert figures["satisfaction"]["mean"] == (round(sum(ratings) / len(ratings), 2) if ratings else None)
+        drafts = [person["draft"] for person in people if person["draft"]]
+        needed, wrong = (
+            sum(draft != "sent" for draft in drafts),
+            sum(one["answer"] == "wrong" for one in some),
+        )
+        assert figures["answers"] == {
+            "judged": sum(one["answer"] is not None for one in some),
+            "wrong": wrong,
+        }
+        assert figures["handoff"] == {
+            "judged": len(drafts), "needed": needed, "missed": wrong,
+            "precision": round(needed / len(drafts), 4) if drafts else None,
+            "recall": round(needed / (needed + wrong), 4) if needed + wrong else None,
+        }  # fmt: skip
+        assert set(figures) == RECOUNTED  # a figure that is added is counted again here, too
 
     expect(told, made["all"])
-    for channel in {one["channel"] for one in told}:
-        expect([one for one in told if one["channel"] == channel], made["by_channel"][channel])
-    for topic in {one["topic"] for one in told}:
-        expect([one for one in told if one["topic"] == topic], made["by_topic"][topic])
-    for group in ("language", "version"):
-        assert sum(one["contacts"] for one in made[f"by_{group}"].values()) == len(told)
+    for group in ("channel", "topic", "language", "version"):
+        assert set(made[f"by_{group}"]) == {one[group] for one in told}
+        for value, figures in made[f"by_{group}"].items():
+            expect([one for one in told if one[group] == value], figures)
     assert sum(sum(day.values()) for day in made["by_day"].values()) == len(told)
     assert (
         sum(day["resolved_by_bot"] + day["resolved_by_person"] for day in made["by_day"].values())

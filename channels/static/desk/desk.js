@@ -393,7 +393,7 @@
     const under = [];
     if (line.delivery && line.delivery !== "delivered" && t.delivery[line.delivery]) under.push(el("span", { class: line.delivery === "pending" ? "" : "bad" }, t.delivery[line.delivery]));
     if (line.explain) {
-      const why = el("div", { class: "why", "data-seq": line.seq }, reasons(line.explain));
+      const why = el("div", { class: "why", "data-seq": line.seq }, reasons(line.explain), line.author === "bot" ? judgement(line) : null);
       const toggle = el("button", { onclick: () => { if (why.isConnected) { why.remove(); toggle.textContent = t.explain; } else { node.append(why); toggle.textContent = t.hideExplain; } } }, opened ? t.hideExplain : t.explain);
       under.push(toggle);
       if (opened) queueMicrotask(() => node.append(why));
@@ -419,6 +419,12 @@
     const known = ["intent", "score", "operation", "outcome", "clause", "policy", "answer", "receipts"];
     for (const [name, value] of Object.entries(explain)) if (!known.includes(name)) add(name, typeof value === "object" ? JSON.stringify(value) : value);
     return el("dl", {}, rows);
+  }
+  function judgement(line) {
+    const verdict = state.talk.judged[`reply:${line.seq}`];
+    const mark = async (one) => { await api(`/conversations/${state.id}/judge`, { seq: line.seq, verdict: one }).catch(() => {}); state.talk.judged[`reply:${line.seq}`] = one; paintLog(); };
+    if (verdict) return el("small", {}, t.judged[verdict]);
+    return el("div", { class: "acts" }, el("button", { class: "quiet", onclick: () => mark("right") }, t.judgeRight), el("button", { class: "quiet", onclick: () => mark("wrong") }, t.judgeWrong));
   }
   function suggestion(draft, text) {
     const verdict = state.talk.judged[draft];
@@ -653,6 +659,10 @@
     if (packet.policy) section(t.policy, "", facts([[t.operation, word("operations", packet.policy.operation)], [t.outcome, word("states", packet.policy.outcome)], [t.clause, packet.policy.clause], [t.version, packet.policy.policy]]), packet.policy.explanation ? el("p", {}, packet.policy.explanation) : null);
     if (evidence.length) section(t.evidence, "", el("div", { class: "thumbs" }, evidence.map((one) => (/\.(jpg|png|gif|webp)$/.test(one.id) ? el("img", { src: one.url, alt: t.pictureWord, loading: "lazy", onclick: () => viewer(one.url) }) : el("a", { href: one.url, target: "_blank", rel: "noopener" }, one.id.split(".").pop().toUpperCase())))));
     if ((packet.tried || []).length) section(t.tried, "", el("ul", { class: "plain" }, packet.tried.map((one) => el("li", {}, one))));
+    const promised = [...(packet.promise ? [packet.promise] : []), ...(packet.promises || []).filter((one) => !packet.promise || one.receipt !== packet.promise.receipt)];
+    if (promised.length) section(t.promises, "", promised.map((one) => el("div", { class: "past" }, el("span", { class: `tag ${one.state === "broken" || one.state === "late" ? "red" : one.state === "kept" ? "grn" : "amb"}` }, word("promiseStates", one.state)), ` ${word("promiseKinds", one.kind)}`, one.order_number ? ` · ${one.order_number}` : "", one.amount ? ` · ${money(one.amount)}` : "", el("br"), el("small", {}, one.due_at ? `${t.due} ${clock(one.due_at)}` : fill(t.workingDays, { n: one.working_days }), one.agent ? ` · ${one.agent}` : ""))));
+    if ((packet.elsewhere || []).length) section(t.elsewhere, "", packet.elsewhere.map((one) => el("div", { class: "past" }, `${word("channels", one.channel)} · ${word("goals", one.goal) || t.noCase}${one.outcome ? ` · ${word("outcomes", one.outcome)}` : ""}${one.order_number ? ` · ${one.order_number}` : ""}`, el("br"), el("small", {}, `${one.opened_at ? clock(one.opened_at) : ""}${one.agent ? ` · ${one.agent}` : ""}`), (one.requests || []).map((request) => el("div", {}, el("small", {}, `${word("operations", request.operation)} · ${request.status}`))), one.note ? el("div", { class: "notebox" }, one.note.text) : null, el("div", { class: "acts" }, el("button", { class: "quiet", onclick: () => open(one.conversation) }, t.openIt)))),
+      el("button", { class: "quiet", onclick: async () => { try { await api(`/conversations/${row.id}/unlink`, {}); toast(t.unlinked); } catch (error) { toast(fill(t.failed, { message: error.message })); } } }, t.unlink));
     const past = history.filter((one) => one.ended_at);
     if (past.length) section(t.history, "", past.map((one) => el("div", { class: "past" }, `${word("reasons", one.reason)} · ${word("outcomes", one.outcome)}${one.rating ? ` · ${"★".repeat(one.rating)}` : ""}`, el("br"), el("small", {}, `${clock(one.opened_at)}${one.agent ? ` · ${one.agent}` : ""}${one.rating_comment ? ` · “${one.rating_comment}”` : ""}`), one.note ? el("div", { class: "notebox" }, one.note.text, one.note.promise_until ? el("small", {}, `${t.promised} ${clock(one.note.promise_until)}`) : null) : null)));
     if (!sections.length) sections.push(el("section", {}, t.noPacket));

@@ -389,3 +389,21 @@ async def _frame(socket: aiohttp.ClientWebSocketResponse, wanted, timeout: float
             frame = await socket.receive_json()
             if wanted(frame):
                 return frame
+
+
+async def test_an_answer_the_bot_sent_is_marked_right_or_wrong_once_and_becomes_a_label(house: House) -> None:
+    lin = await house.person("lin")
+    conversation = await house.hear("退货要多久")
+    answer = next(line for line in await house.lines(conversation) if line.author == "bot")
+    asked = next(line for line in await house.lines(conversation) if line.author == "shopper")
+    wrong, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": answer.seq, "verdict": "wrong"})
+    again, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": answer.seq, "verdict": "right"})
+    none, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": asked.seq, "verdict": "wrong"})
+    other, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": answer.seq, "verdict": "sent"})
+    async with house.gateway.store.read() as connection:
+        found = [row async for row in labels.rows(connection)]
+
+    assert (200, 200, 404, 400) == (wrong, again, none, other)
+    assert [("退货要多久", answer.body["text"], 1)] == [
+        (one["question"], one["text"], one["wrong"]) for one in found
+    ]
