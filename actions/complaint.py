@@ -1,8 +1,7 @@
-"""Somebody is angry: an apology and a way on; the second time, or at once when it is serious, a person."""
+"""Somebody complains: an apology and a way on; the second time, or at once when he threatens, a person."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -13,14 +12,7 @@ from actions.human import give_to_person
 from actions.plans import PERSON
 from actions.replies import button, say
 from actions.turn import read_turn
-from bot.references import fold
-
-# Authorities, lawyers, the press, a reversed payment, or harm: nothing a bot should answer.
-SERIOUS = re.compile(
-    r"12315|12345|消协|消费者协会|工商|市场监管|律师|起诉|法院|报警|曝光|媒体|记者|拒付|自杀|不想活|打死|砍"
-    r"|\b(?:lawyer|attorney|sue|suing|court|police|trading standards|ombudsman|chargeback|press|journalist|kill|suicide)\b",
-    re.I,
-)
+from bot.sentiment import read_sentiment
 
 
 class ActionComplaint(Action):
@@ -31,7 +23,7 @@ class ActionComplaint(Action):
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> list[dict[str, Any]]:
         turn = read_turn(tracker)
-        if SERIOUS.search(fold(turn.text)):
+        if read_sentiment(turn.text).threat:  # nothing a bot should answer
             return give_to_person(dispatcher, tracker, "threat", "handoff_threat")
         before = int(tracker.slots.get("complaints") or 0)
         if before:

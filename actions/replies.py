@@ -43,11 +43,14 @@ def say(
     receipts: Sequence[str] = (),
     promises: Sequence[Promised] = (),
     handoff: Handoff | None = None,
+    opening: str = "",
     explain: dict[str, Any] | None = None,
     **words: Any,
 ) -> None:
-    """Say a response of `domain.yml`, whose ``{placeholders}`` are filled with `words`."""
+    """Say a response of `domain.yml`, whose ``{placeholders}`` are filled with `words`, after `opening`."""
     extra: dict[str, Any] = {"language": language}
+    if opening:
+        extra["opening"] = opening
     if card is not None:
         extra["card"] = card.model_dump(mode="json", exclude_none=True)
     if citations:

@@ -27,8 +27,10 @@ from actions.services import Services, get_services
 from actions.tasks import Option, Stack, Task
 from actions.turn import LISTENING, Turn, read_turn
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
+from bot.generator.tone import acknowledgement
 from bot.message import Button, Language
 from bot.references import fold, read_choice
+from bot.sentiment import read_sentiment
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ ASIDES = frozenset(
     }
 )
 ROUNDS = 4
+# Responses that say sorry themselves.
+APOLOGETIC = ("help_", "refused", "handoff_", "ask_evidence", "proof_rejected")
 OTHER = "other"  # the value of a button that asks for another order
 SURE = 0.6  # below this an intent is a guess, and the question on the table comes first
 LIKELY = 0.35  # enough for a question, which is no answer to ours
@@ -116,6 +120,11 @@ class Talk:
         self.turn = turn
         self.task = task
         self.services = services
+        before = turn.earlier[0][1] if turn.earlier else ""
+        # A word for how the shopper feels, until it is said.
+        self.opening = (
+            acknowledgement(turn.text, before, turn.language, len(turn.earlier)) if turn.fresh else ""
+        )
         self.events: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}  # order and proof, as read in this turn, for a person who takes over
 
@@ -147,6 +156,8 @@ class Talk:
     def say(self, response: str, **parts: Any) -> None:
         """Say a response of the domain; see `actions.replies.say`."""
         parts["explain"] = {**self.basis, **(parts.get("explain") or {})}
+        if self.opening and not response.startswith(APOLOGETIC):
+            parts["opening"], self.opening = self.opening, ""
         replies.say(self.dispatcher, response, self.language, **parts)
 
     def ask(
@@ -248,6 +259,8 @@ class TopicAction(Action, ABC):
             and (turn.pressed or has_words(turn.text))
         ):
             raise ActionExecutionRejection(self.name(), "a person is asked for")
+        if not turn.pressed and read_sentiment(turn.text).threat:
+            raise ActionExecutionRejection(self.name(), "a threat is for a person, whatever was asked")
         return await self._finish(talk, stack, fresh=True)
 
     async def _finish(self, talk: Talk, stack: Stack, *, fresh: bool) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ CONVERSING = frozenset(
     {"affirm", "deny", "inform", "correct", "stop", "context_only", "greet", "thanks", "bye"}
 )
 FALLBACK = "nlu_fallback"
+THREATENED = "complaint"  # whose action hands a threat over
 # Intents that start something about an order; wrongly started, they cost the shopper a turn or worse.
 FLOWS = frozenset(
     {

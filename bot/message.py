@@ -106,3 +106,8 @@ class Reply(Shape):
     language: Language | None = None
     handoff: Handoff | None = None
     explain: dict[str, Any] = Field(default_factory=dict)
+
+
+def with_opening(opening: str, text: str) -> str:
+    """A courtesy and what follows it; a space between them where the language has one."""
+    return opening + (" " if opening[-1:].isascii() else "") + text

@@ -19,25 +19,33 @@ Threat = Literal["authority", "legal", "press", "chargeback", "harm"]
 READ = 2000  # characters that are looked at
 ANGRY_FROM = 0.5
 
+# What sounds like a threat and is goods, places or faults: a multimedia speaker, a device that alarms, a court's address,
+# bath bombs, 315 yuan, a bank called 工商.
 THREATS: tuple[tuple[Threat, re.Pattern[str]], ...] = (
     ("harm", re.compile(
-        r"打死|弄死|砍(?:死|人|你)|杀了?(?:你|他|人)|自杀|不想活|跳楼|炸(?:了|你)|报复你"
-        r"|\b(?:kill (?:you|him|her|myself|them)|suicide|hurt (?:you|myself)|burn (?:it|your|the) |bomb|shoot you|end my life)\b", re.I)),
+        r"打死|弄死|砍(?:死|人|你们?)|杀了?(?:你|他|人)|自杀|不想活|跳楼(?!价|机)|炸(?:死|你|了你)|报复你"
+        r"|\b(?:kill (?:you|him|her|myself|them)|suicide|hurt (?:you|myself)|burn (?:you|your|down the) |(?:a|the) bomb (?:threat|in)|bomb you"
+        r"|shoot you|end my life)\b", re.I)),
     ("authority", re.compile(
-        r"(?<!\d)123[14]5(?!\d)|(?<!\d)315(?!\d)|消协|消费者(?:协会|权益)|工商局?(?!银行)|市场监[管督]|市监局|物价局|邮政局申诉|黑猫"
+        r"(?<!\d)123[14]5(?!\d)|(?:打|找|拨|去|到|上|给|投诉|举报)\s*315(?!\d)|(?<!\d)315\s*(?:投诉|举报|见|曝光|晚会)|^315$|消协|消费者协会|消费者权益(?:保护)?(?:协会|组织|法|局)"
+        r"|工商(?:局|所|部门|总局|投诉|举报|管理)|(?:找|去|打|告|到)工商(?!银行|卡|行)|市场监[管督]|市监局|物价局|邮政局申诉|邮管局|黑猫(?:投诉|平台|上)|(?:上|去|发)黑猫"
         r"|\b(?:consumer protection|trading standards|ombudsman|better business bureau|bbb|ftc|attorney general"
-        r"|consumer (?:forum|court|affairs)|report (?:you|this|your \w+) to|(?:call|calling|go to|contact) the police|file a police)\b", re.I)),
+        r"|consumer (?:forum|court|affairs)|report (?:you|this|your \w+) to|(?:call|calling|go to|going to|contact) the police|file a police)\b", re.I)),
     ("legal", re.compile(
-        r"律师|起诉|告(?:你们|上法庭|到法院)|法院|法律(?:途径|手段|武器)|打官司|仲裁|报警|律师函|经侦"
-        r"|\b(?:lawyer|attorney|solicitor|sue|suing|lawsuit|legal action|court|small claims|press charges)\b", re.I)),
+        r"律师|起诉|告(?:你们(?!诉)|上法庭|到法院)|(?:去|到|上|找|见)法院|法院(?:见|起诉|告|传票)|法庭|法律(?:途径|手段|武器|程序)|打官司|仲裁"
+        r"|(?:我|要|就|去|直接|只能|得|已经?|马上|再)报警(?!器|声|灯|音|提示|了?不停)|经侦"
+        r"|\b(?:(?:my|a|our) (?:lawyer|attorney|solicitor)s? (?:will|is|about|to|on)|(?:call|calling|contact|contacting|hire|hiring|get|getting|talk to|hear from|speak to|see|seeing) (?:my|a|our) (?:lawyer|attorney|solicitor)"
+        r"|(?-i:sue|SUE)|suing|lawsuit|legal (?:action|steps|proceedings)|(?:to|in|into|see you in) court|small claims|press charges)\b", re.I)),
     ("press", re.compile(
-        r"曝光|媒体|记者|上(?:新闻|热搜|电视)|发(?:到)?(?:微博|抖音|小红书|朋友圈|网上)|网络曝光"
-        r"|\b(?:go(?:ing)? (?:to the )?(?:press|media|public|viral)|journalist|newspaper|news channel|reporter"
-        r"|(?:post|tweet|put) (?:this|it|about (?:you|this)) (?:on|all over|everywhere)|social media)\b", re.I)),
+        r"曝光(?:你|他|一下|这|出去|吧|了?$)|(?:要|去|网上|网络|媒体|就|给你们)曝光(?!度|量|时间)|(?:找|告诉|联系|爆料给|投稿给|上)(?:媒体|记者|电视台|报社)|上(?:新闻|热搜|电视)"
+        r"|(?:把|给|让).{0,10}发(?:到)?(?:微博|抖音|小红书|朋友圈|网上)|发(?:到)?(?:微博|抖音|小红书|朋友圈|网上)(?:去|曝光|骂|挂|让大家|告诉大家|揭)"
+        r"|\b(?:go(?:ing)? (?:to the )?(?:press|media|public|viral|newspapers?)|(?:call|contact|tell|write to|talk to) (?:the |a )?(?:press|media|newspapers?|journalists?|reporters?|news)"
+        r"|(?:post|tweet|put|share|expose|spread) (?:this|it|about (?:you|this)|you|the truth)\b.{0,30}?(?:online|everywhere|twitter|facebook|instagram|tiktok|reddit|social media|trustpilot|internet)"
+        r"|all over (?:social media|the internet|twitter|facebook))\b", re.I)),
     ("chargeback", re.compile(
-        r"拒付|银行(?:申诉|撤单|止付)|撤销(?:支付|付款)|支付宝投诉|微信支付投诉"
-        r"|\b(?:charge ?back|dispute (?:the|this|it|my|with)|reverse the (?:charge|payment)|paypal (?:claim|dispute|case)"
-        r"|(?:call|contact|tell) my bank|claim with my bank)\b", re.I)),
+        r"拒付|银行(?:申诉|撤单|止付)|(?:找|去|向)银行(?:投诉|申诉|撤)|支付宝投诉|微信支付投诉"
+        r"|\b(?:charge ?back|dispute (?:the|this|it) (?:charge|payment|transaction|with)|dispute (?:it|this|with my bank)|reverse the (?:charge|payment)|paypal (?:claim|dispute|case)"
+        r"|(?:call|calling|contact|contacting|tell|telling) my bank|claim with my bank)\b", re.I)),
 )  # fmt: skip
 
 # strength: 1.0 says anger by itself, 0.6 almost, 0.3 only together with something else
@@ -48,8 +56,10 @@ _ANGER: tuple[tuple[float, re.Pattern[str]], ...] = (
         r"|\b(?:fuck\w*|shit\w*|bullshit|bastards?|assholes?|bitch\w*|damn(?:ed)?|wtf|stfu|idiots?|morons?|scam(?:mers?|med)?|scumbags?|stupid"
         r"|thie(?:f|ves)|liars?|crooks?|frauds?|pathetic|disgust\w+|hate|furious|outrag\w+|pissed(?: off)?|screw you|rip.?off|sick of|fed up"
         r"|worst|garbage|trash|shut up|dumb\w*|angry|enraged|livid)\b", re.I)),
+    (0.7, re.compile(
+        r"太过分|离谱|生气|愤怒|太差|差劲|差评|烂(?:透|死|货)|敷衍|忽悠|糊弄|推(?:诿|来推去)|踢皮球|不负责|失望|无语|受够|欺骗|骗我|耍我|玩我|没人管", re.I)),
     (0.6, re.compile(
-        r"过分|离谱|生气|愤怒|投诉|差评|太差|差劲|烂(?:透|死|货)|敷衍|忽悠|糊弄|推(?:诿|来推去)|踢皮球|不负责|失望|无语|受够|欺骗|骗我|耍我|玩我|没人管"
+        r"过分|投诉"
         r"|\b(?:terrible|awful|horrible|ridiculous|unacceptable|useless|incompetent|shame\w*|joke|rude|lied|lying|stole|cheat\w*|annoy\w*"
         r"|absurd|rubbish|crap|sucks?|nonsense|insult\w*|disgrace\w*|nightmare|mad|rage|unbelievable|wasting my time|waste of)\b", re.I)),
     (0.3, re.compile(

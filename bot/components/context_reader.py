@@ -13,7 +13,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.nlu.constants import INTENT, TEXT
 from rasa.shared.nlu.training_data.message import Message
 
-from bot.context import FALLBACK, Gate, in_context
+from bot.context import FALLBACK, THREATENED, Gate, in_context
 from bot.handoff.notes import speaks_of
 
 
@@ -73,6 +73,12 @@ class ContextReader(GraphComponent, IntentClassifier):
                 heard = [
                     {"name": FALLBACK, "confidence": 0.0},
                     *(one for one in heard if one["name"] != FALLBACK),
+                ]
+            if (message.get("sentiment") or {}).get("threat"):
+                # a hard rule: whatever is wanted besides, an authority, a lawyer or harm is for a person
+                heard = [
+                    {"name": THREATENED, "confidence": 1.0},
+                    *(one for one in heard if one["name"] != THREATENED),
                 ]
             message.set(INTENT, heard[0], add_to_output=True)
             message.set("intent_ranking", heard, add_to_output=True)

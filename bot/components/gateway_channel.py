@@ -23,6 +23,8 @@ from sanic import Blueprint
 from sanic.request import Request
 from sanic.response import HTTPResponse, json
 
+from bot.message import with_opening
+
 logger = logging.getLogger(__name__)
 
 Replies = list[dict[str, Any]]
@@ -46,6 +48,13 @@ def reply_of(message: dict[str, Any]) -> dict[str, Any]:
         reply["image"] = message["image"]
     if message.get("custom"):
         reply["custom"] = message["custom"]
+        opening = str((message["custom"].get("kefu") or {}).get("opening") or "")
+        if opening and reply.get("text"):
+            kefu = {name: value for name, value in message["custom"]["kefu"].items() if name != "opening"}
+            reply |= {
+                "text": with_opening(opening, reply["text"]),
+                "custom": {**message["custom"], "kefu": kefu},
+            }
     return reply
 
 

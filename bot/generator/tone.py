@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from bot.message import Language
+from bot.sentiment import read_sentiment
 
 COURTESY: dict[Language, dict[str, tuple[str, ...]]] = {
     "zh": {
@@ -28,25 +29,34 @@ COURTESY: dict[Language, dict[str, tuple[str, ...]]] = {
         "more": ("Is there anything else I can help with?", "Just ask if anything else comes up."),
     },
 }
-_ANGRY = re.compile(
-    r"气死|生气|火大|差评|投诉|骗子|坑人|坑爹|太差|垃圾|烂|什么破|受够|失望|无语|离谱|搞什么|忽悠|敷衍|[!！]{2,}"
-    r"|\b(?:angry|furious|terrible|awful|worst|ridiculous|unacceptable|scam|useless|disappoint\w*|fed up|rip.?off|pathetic|annoy\w*|joke|damn|hell)\b",
+_THANKS_FIRST = re.compile(
+    r"\s*(?:ok(?:ay)?|好的?|嗯+|great|perfect)?[\s,，.。!！]*(?:谢谢|多谢|感谢|谢了|thank|thx|ty\b|cheers)",
     re.I,
 )
-_WORRIED = re.compile(
-    r"着急|担心|急用|怎么办|会不会|害怕|急死|\b(?:worried|urgent\w*|afraid|anxious|asap|hurry|scared)\b", re.I
-)
-_THANKS = re.compile(r"谢谢|多谢|感谢|\bthank(?:s| you)\b", re.I)
 _ALL = sorted(
     (c for group in COURTESY.values() for kind in group.values() for c in kind), key=len, reverse=True
 )
 
 
 def mood(text: str) -> str | None:
-    """ "angry", "worried" or None, from the words alone."""
-    if _ANGRY.search(text):
-        return "angry"
-    return "worried" if _WORRIED.search(text) else None
+    """ "angry", "worried" or None."""
+    feeling = read_sentiment(text).feeling
+    return feeling if feeling in ("angry", "worried") else None
+
+
+def acknowledgement(text: str, before: str, language: Language, turn: int = 0) -> str:
+    """A word for how the shopper feels, to stand before the answer; empty where none is due.
+
+    Said when the mood begins (`before` is the message before): a shopper who stays angry is not told twice how
+    sorry we are. Thanks at the beginning of a message that goes on are answered too. `turn` varies the wording.
+    """
+    found = mood(text)
+    if found is None and _THANKS_FIRST.match(text) and read_sentiment(text).feeling == "grateful":
+        return COURTESY[language]["thanks"][0]
+    if found is None or found == mood(before):
+        return ""
+    choices = COURTESY[language][found]
+    return choices[turn % len(choices)]
 
 
 def without_courtesy(text: str) -> str:

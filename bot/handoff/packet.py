@@ -106,6 +106,7 @@ class Packet(_Facts):
     policy: dict[str, Any] | None = None  # {operation, outcome, clause, policy, explanation}
     draft: Draft | None = None
     sentiment: str | None = None  # angry, worried
+    urgency: int = 0  # of bot.sentiment: 1 in a hurry, 2 angry or worried, 3 threatens
     language: str | None = None
     media: tuple[str, ...] = ()  # ids of pictures and files the shopper sent
     turns: tuple[Line, ...] = ()
@@ -138,6 +139,7 @@ def build(
     earlier: Mapping[str, Any] | None = None,
     promises: Sequence[Mapping[str, Any]] = (),
     elsewhere: Sequence[Mapping[str, Any]] = (),
+    urgency: int = 0,
 ) -> Packet:
     """Join what the actions said with what the conversation shows.
 
@@ -168,6 +170,7 @@ def build(
         "policy": said.get("policy"),
         "draft": draft,
         "sentiment": sentiment,
+        "urgency": urgency,
         "language": language,
         "media": tuple(dict.fromkeys([*_texts(said.get("media")), *media])),
         "turns": tuple(turns)[-TURNS:],

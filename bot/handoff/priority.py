@@ -20,8 +20,9 @@ _BY_REASON = {
     "low_confidence": 10,
 }
 _BY_MOOD = {"angry": 20, "worried": 10}
+_HURRY = 5  # without a mood; a threat is a reason of its own
 
 
-def priority_of(reason: str | None, mood: str | None = None) -> int:
-    """Higher comes first."""
-    return _BY_REASON.get(reason or "", 10) + _BY_MOOD.get(mood or "", 0)
+def priority_of(reason: str | None, mood: str | None = None, urgency: int = 0) -> int:
+    """Higher comes first. `urgency` is that of `bot.sentiment.Sentiment`."""
+    return _BY_REASON.get(reason or "", 10) + _BY_MOOD.get(mood or "", 0) + (_HURRY if urgency == 1 else 0)

@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.database import now_ms
 from bot.exceptions import KefuError, OwnershipLost
-from bot.generator.tone import mood
 from bot.handoff import cases, ownership, packet, promises, timers
 from bot.handoff.cases import Case
 from bot.handoff.hours import Hours
@@ -27,6 +26,7 @@ from bot.handoff.priority import URGENT, priority_of
 from bot.handoff.timers import Situation, Timer, decide
 from bot.identity import links
 from bot.message import Button, Handoff, Inbound, Reply
+from bot.sentiment import read_sentiment
 from bot.settings import Settings
 from channels.channel import Conversation
 from channels.desk.words import clock_time, join, position, sentence
@@ -312,7 +312,9 @@ class Rounds:
         values: dict[str, Any] = {
             "packet": built,
             "goal": handoff.goal,
-            "priority": max(case.priority, priority_of(handoff.reason, built.get("sentiment"))),
+            "priority": max(
+                case.priority, priority_of(handoff.reason, built.get("sentiment"), built.get("urgency", 0))
+            ),
         }
         await cases.update(connection, case.id, **values)
         case = await cases.open_case(connection, known.id)
@@ -346,7 +348,8 @@ class Rounds:
         )
         lines = list(reversed((await connection.execute(query)).all()))
         said = [str(line.body.get("text") or "") for line in lines if line.author == "shopper"]
-        feelings = [mood(text) for text in said[-5:]]
+        moods = [read_sentiment(text) for text in said[-5:]]
+        feelings = [one.feeling for one in moods]
         media = [
             str(one["media_id"])
             for line in lines
@@ -368,7 +371,8 @@ class Rounds:
             who={"channel": known.channel, "account": known.account, "customer": known.customer,
                  **({"proof": "channel_account", "level": 1} if known.customer else {})},
             language=next((one for one in reversed(languages) if one), known.language),
-            sentiment="angry" if "angry" in feelings else next((one for one in feelings if one), None),
+            sentiment=next((one for one in ("angry", "worried") if one in feelings), None),
+            urgency=max((one.urgency for one in moods), default=0),
             media=media,
             turns=[
                 {"author": line.author, "text": line.body.get("text") or "", "at": line.at}

@@ -31,7 +31,7 @@ from actions.price_protection import PriceProtectionForm
 from actions.refund import RefundForm, RefundStatusForm, WithdrawRequestForm
 from actions.return_goods import ReturnGoodsForm
 from bot.claims import check_reply
-from bot.message import Reply
+from bot.message import Reply, with_opening
 from bot.settings import PROJECT_ROOT
 
 ACTIONS: tuple[type[Action], ...] = (
@@ -273,7 +273,9 @@ class Dialogue:
             next(one for one in response if "condition" not in one),
         )
         text = re.sub(r"\{(\w+)\}", lambda match: str(message[match[1]]), chosen["text"])
-        kefu = (message.get("custom") or {}).get("kefu", {})
+        kefu = dict((message.get("custom") or {}).get("kefu", {}))
+        if opening := kefu.pop("opening", ""):
+            text = with_opening(opening, text)
         buttons = [*chosen.get("buttons", ()), *(message.get("buttons") or ())]
         # The gateway sends nothing that claims an action without its receipt, so neither may we say it.
         check_reply(Reply(text=text, buttons=buttons, **kefu))

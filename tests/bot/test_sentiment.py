@@ -19,6 +19,8 @@ from bot.sentiment import read_sentiment
         ("我的快递到哪了", "neutral"),
         ("where is my order", "neutral"),
         ("我没有生气，就是问问", "neutral"),
+        ("服务太差了", "angry"),
+        ("怎么投诉", "neutral"),
         ("", "neutral"),
     ],
 )
@@ -43,6 +45,51 @@ def test_feelings(text, feeling):
 def test_threats_are_told_from_numbers_and_banks(text, threat):
     """An authority's number inside an order number is no threat; nor is a bank's name."""
     assert read_sentiment(text).threat == threat
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "支持流媒体后视镜吗",
+        "多媒体音箱",
+        "烟雾报警器一直报警",
+        "地址改成增城人民法院",
+        "相机曝光怎么调",
+        "315元能便宜吗",
+        "跳楼价",
+        "发朋友圈有优惠吗",
+        "我告诉你们了",
+        "手机炸了",
+        "bath bomb set",
+        "court shoes in size 38",
+        "wrapped in newspaper",
+        "do you have social media",
+        "my name is Sue",
+        "press the button",
+    ],
+)
+def test_goods_places_and_faults_are_no_threats(text):
+    """Words of threats that shoppers use for other things; the first two and the court stood in real traffic."""
+    assert read_sentiment(text).threat is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "再不处理就报警",
+        "我去法院告你们",
+        "找媒体曝光",
+        "把你们发到网上",
+        "打315投诉",
+        "see you in court",
+        "worst shop ever, I will sue you",
+        "I'm going to the press",
+        "I'll post this all over twitter",
+        "I will contact my bank",
+    ],
+)
+def test_threats_as_shoppers_word_them(text):
+    assert read_sentiment(text).threat is not None
 
 
 def test_a_threat_is_the_most_urgent():

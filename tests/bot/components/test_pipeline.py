@@ -107,3 +107,29 @@ def test_what_a_person_said_is_recalled_whatever_the_words_seem_to_be():
     ContextReader(Gate()).process([known, unknown], tracker(asked=None))
 
     assert ["nlu_fallback", "refund_request"] == [one.get(INTENT)["name"] for one in (known, unknown)]
+
+
+@pytest.mark.parametrize("asked", [None, "proof"])
+def test_a_threat_is_a_complaint_whatever_else_is_wanted(asked):
+    """The hard rule for a person reads one intent; anger without a threat changes nothing."""
+    threat = message("再不发货我就打12315", intent_ranking=[{"name": "delivery", "confidence": 0.9}])
+    anger = message("气死我了怎么还不发货", intent_ranking=[{"name": "delivery", "confidence": 0.9}])
+    SentimentReader().process([threat, anger])
+    ContextReader(Gate()).process([threat, anger], tracker(asked=asked))
+
+    assert threat.get(INTENT) == {"name": "complaint", "confidence": 1.0}
+    assert anger.get(INTENT)["name"] == "delivery"
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "said"),
+    [("ok", "zh", []), ("ok", None, ["en"]), ("XL", "zh", []), ("where is my order", "zh", ["en"])],
+)
+def test_words_of_both_languages_keep_the_language_of_the_conversation(text, known, said):
+    talk = DialogueStateTracker("t", [TextSlot("language", [{}])])
+    if known:
+        talk.update(SlotSet("language", known))
+    heard = message(text)
+    LanguageDetector().process([heard], talk)
+
+    assert [one["value"] for one in heard.get(ENTITIES, [])] == said

@@ -73,3 +73,11 @@ def test_money_in_doubt_comes_before_anger_and_anger_before_a_plain_wish() -> No
         > priority_of("asked")
         > priority_of("low_confidence")
     )
+
+
+def test_a_hurry_comes_before_patience_and_after_worry() -> None:
+    assert priority_of("asked", "worried", 2) > priority_of("asked", None, 1) > priority_of("asked")
+
+
+def test_a_threat_comes_before_anger_and_after_money_in_doubt() -> None:
+    assert priority_of("outcome_unknown") > priority_of("threat", None, 3) > priority_of("asked", "angry", 2)
