@@ -25,6 +25,7 @@ SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "buttons": (("token",), (), ("title", "payload")),
     "audit": (("reply",), ("explain",), ()),
     "handoff_cases": (("id",), ("packet", "note"), ("rating_comment",)),
+    "desk_plans": (("id",), ("plan",), ()),
     "handoff_labels": (("id",), (), ("question", "text", "final")),
     "identity_grants": (("id",), (), ("token", "customer_name")),
     "promises": (("id",), (), ("key",)),
