@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -10,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from sqlalchemy import select
 
+from bot.database import now_ms
+from bot.handoff import labels
+from channels.wechat import allowance
 from tests.actions.conftest import World
 from tests.channels.desk.house import PASSWORD, House, open_house
 from tests.channels.desk.test_plans import open_counter
@@ -149,3 +156,129 @@ async def test_an_agent_proposes_and_a_lead_approves(tmp_path: Path, world: Worl
         await lin.wait_for_selector(f".log >> text={receipts[0]['id']}")
         assert any(receipts[0]["id"] in text for text in await counter.said())
         assert [] == lin_errors + mia_errors
+
+
+async def test_all_of_the_page_by_keyboard(tmp_path: Path) -> None:
+    """Budget, canned replies, a draft edited and one discarded, notes, evidence, search, language, an alarm."""
+    async with open_house(tmp_path) as house, chromium() as browser:
+        house.door.name = "wechat"
+        house.gateway.channels["wechat"] = house.door
+        picture = await house.desk.media.put(_png())
+        counted = await house.hear("杯子碎了，转人工", "wang", channel="wechat", attachments=(picture,))
+        async with house.gateway.store.write() as connection:
+            await allowance.renew(connection, counted, "message", now=now_ms())
+            await allowance.spend(connection, counted, 3)
+        drafted = await house.hear("什么时候开发票？", "li", channel="wechat")
+        second = await house.hear("发票抬头能改吗？", "zhao", channel="wechat")
+        await house.desk.staff.add("小林", "agent", PASSWORD)
+        page, errors = await sign_in(browser, house, "小林", "zh-CN")
+
+        # Evidence and the channel's budget
+        await page.click(f'[data-id="{counted}"]')
+        await page.wait_for_selector(".thumbs img")
+        await page.click(".thumbs img")
+        await page.wait_for_selector("dialog.view img")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("c")
+        await page.wait_for_selector(".budget >> text=还可发 2/5 条")
+        assert "截止" in await page.inner_text(".budget")
+
+        # A canned reply by its key, filled in, sent; the budget goes down
+        await page.keyboard.type("/")
+        await page.wait_for_selector(".menu button")
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("Enter")
+        text = await page.input_value(".write textarea")
+        assert len(text) > 5 and "{" not in text
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".m.person")
+        async with house.gateway.store.write() as connection:
+            await allowance.exhaust(connection, counted)
+        await page.keyboard.type("再发一条")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("text=本渠道的消息额度已用完")
+        assert "再发一条" not in house.door.texts
+
+        # A note that nobody outside sees
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("n")
+        await page.keyboard.type("已核对照片")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".notebox >> text=已核对照片")
+        assert "已核对照片" not in house.door.texts
+
+        # Drafts: one edited and sent, one thrown away; both become labels
+        async with house.gateway.store.write() as connection:
+            for one in (drafted, second):
+                await allowance.renew(connection, one, "message", now=now_ms())
+        await page.keyboard.press("1")
+        await page.click(f'[data-id="{drafted}"]')
+        await page.wait_for_selector(".draftbox")
+        await page.keyboard.press("c")
+        await page.wait_for_selector(".write textarea")
+        await page.click(".side .acts >> text=编辑")
+        await page.keyboard.type("请放心。")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".m.person")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("1")
+        await page.click(f'[data-id="{second}"]')
+        await page.wait_for_selector(".draftbox")
+        await page.click(".side .acts >> text=不用")
+        await page.wait_for_selector(".side .acts >> text=未采用")
+        async with house.gateway.store.read() as connection:
+            verdicts = set((await connection.execute(select(labels.labels.c.verdict))).scalars())
+        assert {"edited", "discarded"} == verdicts
+
+        # Search, help and the other language, all from the keyboard
+        await page.keyboard.press("/")
+        await page.keyboard.type("碎了")
+        await page.wait_for_selector(f'.row[data-id="{counted}"]')
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".bar h2")
+        await page.keyboard.press("?")
+        await page.wait_for_selector("dialog .keys")
+        await page.keyboard.press("Escape")
+        await page.click("header >> text=English")
+        await page.wait_for_selector("text=Why a person")
+
+        # Somebody new waits: the title says so, and a hidden page raises a notification without the shopper's words
+        await page.evaluate(
+            """() => { window.told = []; window.Notification = class { constructor(title, options) { window.told.push([title, options.body]); } };
+            Notification.permission = "granted"; Object.defineProperty(document, "hidden", { get: () => true }); }"""
+        )
+        await house.hear("我的秘密是什么？转人工", "new", channel="wechat")
+        async with asyncio.timeout(20):
+            while not await page.evaluate("() => window.told.length"):
+                await asyncio.sleep(0.02)
+        title, body = (await page.evaluate("() => window.told"))[0]
+        assert "New conversation waiting" == title and "秘密" not in body and "asked for a person" in body
+        assert "(" in await page.title()
+        assert [] == errors
+
+
+async def test_two_hundred_open_conversations(tmp_path: Path) -> None:
+    """All are listed, most urgent first; what somebody in the middle writes shows, and nothing jumps."""
+    async with open_house(tmp_path) as house, chromium() as browser:
+        ids = []
+        for number in range(200):
+            text = "我要起诉你们" if number == 150 else "转人工"
+            ids.append(await house.hear(text, f"s{number}"))
+        await house.desk.staff.add("lin", "agent", PASSWORD)
+        page, errors = await sign_in(browser, house, "lin", "zh-CN")
+        assert 200 == await page.locator(".row").count()
+        assert ids[150] == await page.get_attribute(".row >> nth=0", "data-id")
+        for _ in range(30):
+            await page.keyboard.press("ArrowDown")
+        await page.wait_for_selector(".bar h2")
+        chosen = await page.get_attribute(".row[aria-current=true]", "data-id")
+        await house.hear("请快一点", "s42")
+        await page.wait_for_selector(f'.row[data-id="{ids[42]}"] >> text=请快一点')
+        assert chosen == await page.get_attribute(".row[aria-current=true]", "data-id")
+        assert 200 == await page.locator(".row").count() and [] == errors
+
+
+def _png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(out, "PNG")
+    return out.getvalue()
