@@ -11,45 +11,23 @@ _DIGITS = {char: value for value, char in enumerate("零一二三四五六七八
     "仨": 3,
 }
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}
-_WORDS = {
+ENGLISH = {
     word: value
     for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty".split()
     )
 } | {
-    "a": 1,
-    "an": 1,
-    "both": 2,
-    "couple": 2,
-    "pair": 2,
-    "dozen": 12,
     "thirty": 30,
     "forty": 40,
     "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+    "ninety": 90,
     "hundred": 100,
 }
+_WORDS = ENGLISH | {"a": 1, "an": 1, "both": 2, "couple": 2, "pair": 2, "dozen": 12}
 
 CHINESE = "[零〇一二两俩仨三四五六七八九十百千万]+"
 WORD = (

@@ -11,49 +11,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_DIGITS = {
-    "零": 0,
-    "〇": 0,
-    "一": 1,
-    "二": 2,
-    "两": 2,
-    "三": 3,
-    "四": 4,
-    "五": 5,
-    "六": 6,
-    "七": 7,
-    "八": 8,
-    "九": 9,
-}
-_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}
-_ENGLISH = {
-    w: n
-    for n, w in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100, "half": 0}
+from bot.numerals import CHINESE, ENGLISH, read_number
+
 _MONTHS = {
     name: n + 1
     for n, names in enumerate(
@@ -76,7 +35,7 @@ _MONTHS = {
 }
 
 _ZH_NUM = "[零〇一二两三四五六七八九十百千万半]+"
-_EN_NUM = "(?:" + "|".join(sorted((w for w in _ENGLISH if w != "half"), key=len, reverse=True)) + ")"
+_EN_NUM = "(?:" + "|".join(sorted(ENGLISH, key=len, reverse=True)) + ")"
 _NUM = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _ANY = f"(?:{_NUM}|{_ZH_NUM}|\\b{_EN_NUM}(?:[- ]{_EN_NUM})?\\b)"
 _RANGE = r"\s*(?:-|~|–|—|至|到|to)\s*"
@@ -189,27 +148,11 @@ def normalise(text: str) -> str:
 
 def chinese_number(text: str) -> float | None:
     """ "十五" -> 15, "一百二十" -> 120, "两万" -> 20000, "二〇二六" -> 2026. None when it is no number."""
-    if not text:
-        return None
-    if all(c in _DIGITS for c in text):
-        return float("".join(str(_DIGITS[c]) for c in text))
-    total, section, digit = 0.0, 0.0, 0.0
-    for c in text:
-        if c == "半":
-            return total + section + digit + 0.5
-        if c in _DIGITS:
-            digit = _DIGITS[c]
-        elif c in _UNITS:
-            unit = _UNITS[c]
-            if unit == 10000:
-                total = (total + section + digit) * unit
-                section = digit = 0.0
-            else:
-                section += (digit or 1.0) * unit
-                digit = 0.0
-        else:
-            return None
-    return total + section + digit
+    whole, half = (text[:-1], 0.5) if text.endswith("半") else (text, 0.0)
+    if not whole:
+        return half or None
+    found = read_number(whole) if re.fullmatch(CHINESE, whole) else None
+    return None if found is None else found + half
 
 
 def number(text: str) -> float | None:
@@ -220,10 +163,10 @@ def number(text: str) -> float | None:
     except ValueError:
         pass
     words = re.split(r"[- ]", cleaned)
-    if all(w in _ENGLISH for w in words):
+    if all(w in ENGLISH for w in words):
         total = 0
         for w in words:
-            total = max(total, 1) * 100 if w == "hundred" else total + _ENGLISH[w]
+            total = max(total, 1) * 100 if w == "hundred" else total + ENGLISH[w]
         return float(total)
     return chinese_number(cleaned)
 
