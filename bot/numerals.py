@@ -11,13 +11,11 @@ _DIGITS = {char: value for value, char in enumerate("零一二三四五六七八
     "仨": 3,
 }
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}
-ENGLISH = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
-    )
-} | {
+_TO_TWENTY = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+)
+ENGLISH = {word: value for value, word in enumerate(_TO_TWENTY.split())} | {
     "thirty": 30,
     "forty": 40,
     "fifty": 50,
