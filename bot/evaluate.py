@@ -48,12 +48,16 @@ def pipelines(
     data: Annotated[Path | None, typer.Option(help="Folder of labelled files [KEFU_EVAL_DATA].")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only these pipelines, by name.")] = None,
     with_diet: Annotated[bool, typer.Option(help="Also the two with DIET: many minutes each.")] = False,
+    examples: Annotated[
+        int | None, typer.Option(min=500, help="Train on so many examples, evenly drawn [all].")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Print what was measured before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Train several pipelines on the same examples and print one table of what each is worth."""
     from bot.evaluation.pipelines import run
 
-    run(data, only or [], with_diet, as_json)
+    run(data, only or [], with_diet, examples, again, as_json)
 
 
 @app.command()

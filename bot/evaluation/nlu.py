@@ -7,11 +7,16 @@ intent for are reported under `unknown_labels` and not scored.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv as csv_module
+import io
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,41 +32,70 @@ Parse = Callable[[str], dict[str, Any]]
 ALTERNATIVE = "alt_label"
 
 
-def read_rows(
-    path: Path, text_column: str, label_column: str, alt_column: str | None
-) -> list[tuple[str, frozenset[str]]]:
-    """(text, right labels) of a CSV or TSV file with a header.
+@dataclass(frozen=True)
+class Labelled:
+    """A file's rows as (text, right labels), and how many had no text or no label."""
+
+    rows: list[tuple[str, frozenset[str]]]
+    skipped: dict[str, int]
+
+
+def read_file(path: Path) -> str:
+    """The text of a file in UTF-8, in UTF-16 with its mark, or in the encoding of Chinese spreadsheets (GB 18030).
 
     Raises:
-        SettingsError: the file is missing, is not UTF-8, or has no such column; names the columns there are.
+        SettingsError: it cannot be read, or is in none of them.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
     except OSError as exc:
         raise SettingsError(f"{path} cannot be read: {exc.strerror}") from exc
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", errors="replace")
+    try:
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
+        with contextlib.suppress(UnicodeDecodeError):
+            text = raw.decode("gb18030")
+            if re.search(r"[\u4e00-\u9fff]{2}", text):
+                return text
         raise SettingsError(f"{path} is not UTF-8 (byte {exc.start}). Remedy: save it as UTF-8.") from exc
-    first = text.partition("\n")[0]
-    reader = csv_module.DictReader(
-        text.splitlines(keepends=True), delimiter="\t" if first.count("\t") > first.count(",") else ","
-    )
-    columns = list(reader.fieldnames or [])
-    for wanted in filter(None, (text_column, label_column, alt_column)):
-        if wanted not in columns:
+
+
+def read_rows(path: Path, text_column: str, label_column: str, alt_column: str | None) -> Labelled:
+    """The labelled messages of a CSV file with a header; commas, semicolons, tabs or bars between the cells.
+
+    Raises:
+        SettingsError: the file cannot be read, or has no such column; names the columns there are.
+    """
+    text = read_file(path)
+    header = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(",;\t|", key=header.count)
+    csv_module.field_size_limit(2**27)
+    reader = csv_module.DictReader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=delimiter)
+    columns = [str(one).strip() for one in reader.fieldnames or []]
+    reader.fieldnames = columns
+    for option, wanted in (("text", text_column), ("label", label_column), ("alt", alt_column)):
+        if wanted and wanted not in columns:
             raise SettingsError(
-                f"{path} has no column {wanted!r}. Its columns: {', '.join(columns) or 'none'}."
+                f"{path} has no column {wanted!r}. Its columns: {', '.join(columns) or 'none'}. "
+                f"Remedy: name the right one with --{option}-column."
             )
     second = alt_column or (ALTERNATIVE if ALTERNATIVE in columns else None)
     rows = []
+    skipped: Counter[str] = Counter()
     for record in reader:
+        said = str(record.get(text_column) or "")
         right = split_label(record.get(label_column) or "")
         if second:
             right |= split_label(record.get(second) or "")
-        if right:
-            rows.append((record.get(text_column) or "", right))
+        if right and said.strip():
+            rows.append((said, right))
+        else:
+            skipped["no_text" if right else "no_label"] += 1
     if not rows:
-        raise SettingsError(f"{path} has no row with a label in column {label_column!r}.")
-    return rows
+        raise SettingsError(f"{path} has no row with a text and a label in column {label_column!r}.")
+    return Labelled(rows, dict(skipped))
 
 
 def understand(parse: Parse, rows: Iterable[tuple[str, frozenset[str]]], named: dict[str, str]) -> list[Row]:
@@ -163,7 +197,8 @@ def run(
     as_json: bool,
 ) -> None:
     """The command. Prints a short summary, or with `as_json` one JSON object and nothing else."""
-    rows = read_rows(path, text_column, label_column, alt_column)
+    labelled = read_rows(path, text_column, label_column, alt_column)
+    rows = labelled.rows
     given = read_map(label_map) if label_map else None
     if limit and len(rows) > limit:
         rows = [rows[at * len(rows) // limit] for at in range(limit)]
@@ -172,7 +207,7 @@ def run(
 
     parse = load_interpreter(archive)
     result, understood = evaluate_rows(parse, intents_of(parse), rows, given)
-    result = {"file": path.name, "model": archive.name, **result}
+    result = {"file": path.name, "model": archive.name, "skipped": labelled.skipped, **result}
     from bot.evaluation.report import write_report
 
     target = html or get_settings().data_path("reports", f"nlu-{path.stem}.html")
@@ -198,6 +233,8 @@ def run(
         typer.echo(
             f"  {'confident wrong flow, context':<32}{result['context_only']['confident_wrong_flow']:7.3f}"
         )
+    for why, count in labelled.skipped.items():
+        typer.echo(f"  skipped, {why.replace('_', ' ')}: {count} rows")
     typer.echo(f"  {'latency, ms (median)':<32}{result['latency_ms'].get('median', 0):7.1f}")
     for label, about in result["unknown_labels"].items():
         typer.echo(f"  no intent for label {label!r}: {about['n']} rows, not scored")

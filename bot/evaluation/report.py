@@ -166,16 +166,21 @@ def write_report(path: Path, result: dict[str, Any], rows: Sequence[Row], errors
         for label, about in result["unknown_labels"].items()
     )
     mapped = ", ".join(f"{ours} → {theirs}" for ours, theirs in result["label_map"].items())
-    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Understanding: {escape(result["file"])}</title><style>{_STYLE}</style><main>
-<h1>What Kefu understood</h1><p class="sub">{escape(result["file"])}: {result["n"]} messages, {result["n_scored"]} scored ·
-model {escape(result["model"])}</p><div class="tiles">{tiles}</div>
-<h2>Can the score be trusted?</h2><div class="two"><div class="card">{reliability_plot(result["reliability"], result["ece"])}</div>
+    figures = (
+        f"""<h2>Can the score be trusted?</h2><div class="two"><div class="card">{reliability_plot(result["reliability"], result["ece"])}</div>
 <div class="card">{coverage_plot(result["coverage"])}</div></div>
 <h2>Intents</h2><div class="card">{intents_plot(result["per_intent"])}</div>
 <div class="card"><table><tr><th>intent</th><th class=n>rows</th><th class=n>precision</th><th class=n>recall</th><th class=n>F1</th>
 <th></th></tr>{table}</table></div>
-<h2>What was taken for what</h2><div class="card">{confusion_plot(result["confusion"])}</div>
+<h2>What was taken for what</h2><div class="card">{confusion_plot(result["confusion"])}</div>"""
+        if rows
+        else "<p>No row has a label that one of our intents goes to, so nothing could be scored.</p>"
+    )
+    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Understanding: {escape(result["file"])}</title><style>{_STYLE}</style><main>
+<h1>What Kefu understood</h1><p class="sub">{escape(result["file"])}: {result["n"]} messages, {result["n_scored"]} scored ·
+model {escape(result["model"])}</p><div class="tiles">{tiles}</div>
+{figures}
 {f"<h2>Labels we have no intent for</h2><div class=card><ul>{unknown}</ul></div>" if unknown else ""}
 {f"<p class=sub>Counted under the file's coarser names: {escape(mapped)}</p>" if mapped else ""}
 <h2>The surest mistakes</h2><div class="card"><table><tr><th>message</th><th>right</th><th>understood</th><th class=n>score</th><th></th></tr>

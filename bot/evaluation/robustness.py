@@ -52,7 +52,7 @@ def measure(parse: Parse, rows: list[tuple[str, frozenset[str]]]) -> dict[str, A
 
 def run(model: Path | None, csv: Path | None, text_column: str, label_column: str, as_json: bool) -> None:
     """The command."""
-    rows = read_rows(csv, text_column, label_column, None) if csv else own_rows(OWN)
+    rows = read_rows(csv, text_column, label_column, None).rows if csv else own_rows(OWN)
     from bot.components.interpreter import load_interpreter
 
     result = measure(load_interpreter(present_model(model)), rows)

@@ -52,21 +52,61 @@ def test_a_file_is_read_with_its_second_label(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("\ufefftext,label,alt_label\n你好,greet,thanks\n坏了,fault,\n", encoding="utf-8")
 
-    assert read_rows(path, "text", "label", None) == [("你好", {"greet", "thanks"}), ("坏了", {"fault"})]
+    assert read_rows(path, "text", "label", None).rows == [("你好", {"greet", "thanks"}), ("坏了", {"fault"})]
 
 
 def test_tabs_are_understood(tmp_path):
     path = tmp_path / "x.tsv"
     path.write_text("message\tintent\nhi, there\tgreet\n", encoding="utf-8")
 
-    assert read_rows(path, "message", "intent", None) == [("hi, there", {"greet"})]
+    assert read_rows(path, "message", "intent", None).rows == [("hi, there", {"greet"})]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("semicolons", "text;label\n你好, 在吗;greet\n坏了;fault\n".encode()),
+        ("bars and spaces in the header", " text | label \n你好, 在吗|greet\n坏了|fault\n".encode()),
+        ("UTF-16 of a spreadsheet", "text\tlabel\r\n你好, 在吗\tgreet\r\n坏了\tfault\r\n".encode("utf-16")),
+        ("GBK of a Chinese spreadsheet", 'text,label\r\n"你好, 在吗",greet\r\n坏了,fault\r\n'.encode("gbk")),
+        ("empty lines first", b"\xef\xbb\xbf\n\n" + 'text,label\n"你好, 在吗",greet\n坏了,fault\n'.encode()),
+        ("more columns", 'id,text,label,source\n1,"你好, 在吗",greet,x\n2,坏了,fault,y,too many\n'.encode()),
+    ],
+)
+def test_files_of_many_makers_are_read(tmp_path, name, raw):
+    path = tmp_path / "x.csv"
+    path.write_bytes(raw)
+
+    assert read_rows(path, "text", "label", None).rows == [("你好, 在吗", {"greet"}), ("坏了", {"fault"})]
+
+
+def test_rows_without_text_or_label_are_counted_and_left_out(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(
+        'text,label\n你好,greet\n,greet\n  ,greet\n坏了,\n,\n"two\u2028lines",fault\n', encoding="utf-8"
+    )
+    found = read_rows(path, "text", "label", None)
+
+    assert found.rows == [("你好", {"greet"}), ("two\u2028lines", {"fault"})]
+    assert found.skipped == {"no_text": 2, "no_label": 2}
+
+
+def test_a_file_of_labels_that_nobody_knows_still_gets_its_report(tmp_path):
+    """Nothing can be scored; what the rows were taken for is still said."""
+    rows = [("坏了", frozenset(["billing"])), ("你好", frozenset(["smalltalk"]))]
+    result, understood = evaluate_rows(parse, ["fault", "greet", "out_of_scope"], rows)
+    write_report(tmp_path / "r.html", {"file": "f", "model": "m", **result}, understood, 10)
+
+    assert (result["n_scored"], result["accuracy"], result["ece"]) == (0, None, None)
+    assert result["unknown_labels"]["billing"] == {"n": 1, "understood_as": {"fault": 1}}
+    assert "billing" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("a,b\n1,2\n", "no column 'text'. Its columns: a, b"),
-        ("text,label\nx,\n", "no row with a label"),
+        ("a,b\n1,2\n", "no column 'text'. Its columns: a, b. Remedy: name the right one with --text-column"),
+        ("text,label\nx,\n", "no row with a text and a label"),
         ("", "no column"),
     ],
 )
@@ -79,7 +119,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_remedy(tmp_path, content, 
 
 
 def test_missing_and_foreign_files_are_refused(tmp_path):
-    (tmp_path / "x.csv").write_bytes("text,label\n你好,a\n".encode("gbk"))
+    (tmp_path / "x.csv").write_bytes(b"text,label\ncaf\xe9,a\n")
     with pytest.raises(SettingsError, match="not UTF-8"):
         read_rows(tmp_path / "x.csv", "text", "label", None)
     with pytest.raises(SettingsError, match="cannot be read"):
