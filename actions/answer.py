@@ -13,12 +13,15 @@ from typing import Any
 
 import structlog
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, FollowupAction
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.human import left_to_person
+from actions.names import person_button
+from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, hand_over, say
-from actions.turn import read_turn
+from actions.turn import Turn, read_turn
+from bot.context import FLOWS, TOPICS
 from bot.exceptions import KefuError
 from bot.generator.answering import Answer
 from bot.generator.answering import Turn as Exchange
@@ -26,6 +29,7 @@ from bot.generator.service import AnswerService
 from bot.generator.tone import address
 from bot.knowledge.articles import Chunk
 from bot.settings import get_settings
+from bot.wishes import QUESTIONS
 
 log = structlog.get_logger()
 REMEMBERED = 3  # exchanges
@@ -54,10 +58,32 @@ class ActionAnswer(Action):
     async def run(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> list[EventType]:
+        turn = read_turn(tracker)
+        explained = explain_refusal(dispatcher, tracker, turn)
+        if explained is not None:
+            return explained
+        idle = not (tracker.active_loop or {}).get("name")
+        if idle and (form := other_reason(tracker, turn)):
+            return [FollowupAction(form)]
+        asked = next((one for one in turn.wishes if one["intent"] in QUESTIONS), None)
+        wanted = next((one for one in turn.wishes if one["intent"] in FLOWS), None)
+        if asked is None or wanted is None:
+            return await self.answer(dispatcher, tracker, turn, turn.text)
+        form = f"{TOPICS[wanted['intent']]}_form"
+        return await self.answer(dispatcher, tracker, turn, str(asked["text"]), form)
+
+    async def answer(
+        self,
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        turn: Turn,
+        question: str,
+        form: str | None = None,
+    ) -> list[EventType]:
+        """Answer one question. `form` is the loop of a wish beside it, which goes on afterwards."""
         if self._service is None:
             self._service = AnswerService(get_settings())
-        turn = read_turn(tracker)
-        question, product = turn.text, turn.value("product")
+        product = turn.value("product")
         if turn.pressed:  # the answer to "which product?": the question is the one before
             question = turn.earlier[0][1] if turn.earlier else ""
         language = turn.language
@@ -67,9 +93,15 @@ class ActionAnswer(Action):
         answer = await self._service.answer(
             question, language=language, product=str(product) if product else None, history=history(tracker)
         )
-        speak(dispatcher, answer, question, customer_name(tracker), len(turn.earlier), self._service.versions)
         log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
                  reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
+        if form is not None and answer.decision.decision != "answer":
+            # A question in passing does not take the shopper away from what they want done.
+            say(dispatcher, "answer_unsure", language, question=question, buttons=[person_button(language)])
+            return [FollowupAction(form)]
+        speak(dispatcher, answer, question, customer_name(tracker), len(turn.earlier), self._service.versions)
+        if form is not None:
+            return [FollowupAction(form)]
         # A task under way must not ask on behind a hand-over.
         return [] if answer.decision.decision in ("answer", "clarify") else left_to_person()
 

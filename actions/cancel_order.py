@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from actions.items import hear_reason
 from actions.orders import hear_order, need_order
-from actions.plans import act_on_consent, expected, hear_consent, judge, propose
-from actions.replies import button
+from actions.plans import act_on_consent, hear_consent, judge, propose
 from actions.topic import Talk, TopicAction
 from bot.identity import ProofLevel
-from bot.orders.models import Operation, OrderState
-from bot.policy.policy import PENDING
+from bot.orders.bodies import cancel_body
+from bot.orders.models import Operation
 
 
 class CancelOrderForm(TopicAction):
     topic = "cancel_order"
     intents = frozenset({"cancel_order"})
     writes = True
+    operations = (Operation.CANCEL,)
 
     async def hear(self, talk: Talk) -> bool:
         heard = [hear_order(talk), hear_reason(talk)]
@@ -24,16 +24,6 @@ class CancelOrderForm(TopicAction):
     async def steps(self, talk: Talk) -> None:
         order, grant = await need_order(talk, ProofLevel.WRITE)
         await act_on_consent(talk, grant)
-        zh = talk.language == "zh"
-        instead = []
-        if order.state is OrderState.DELIVERED:
-            instead = [button("退货" if zh else "Return it", "return_request")]
-            if any(
-                request.status in PENDING for request in order.requests
-            ):  # it may be the request that is meant
-                instead.insert(0, button("撤销申请" if zh else "Withdraw the request", "withdraw_request"))
-        elif order.state is OrderState.SHIPPED:
-            instead = [button("查物流" if zh else "Track it", "delivery")]
-        decision = judge(talk, Operation.CANCEL, order, instead=instead)
-        body = {"reason": talk.task.reason or "", **expected(decision.amount)}
+        decision = judge(talk, Operation.CANCEL, order)
+        body = cancel_body(talk.task.reason, decision.amount)
         propose(talk, order, decision, body)

@@ -9,7 +9,8 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.human import give_to_person
-from actions.plans import PERSON
+from actions.names import PERSON
+from actions.refusals import explain_refusal
 from actions.replies import button, say
 from actions.turn import read_turn
 from bot.sentiment import read_sentiment
@@ -26,6 +27,9 @@ class ActionComplaint(Action):
         if read_sentiment(turn.text).threat:  # nothing a bot should answer
             return give_to_person(dispatcher, tracker, "threat", "handoff_threat")
         before = int(tracker.slots.get("complaints") or 0)
+        explained = explain_refusal(dispatcher, tracker, turn)
+        if explained is not None:
+            return [*explained, SlotSet("complaints", before + 1)]
         if before:
             return give_to_person(dispatcher, tracker, "two_failures", "handoff_threat")
         zh = turn.language == "zh"

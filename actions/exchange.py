@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import ClassVar
 
+from actions.alternatives import instead_of
 from actions.items import hear_evidence, hear_items, hear_reason, need_evidence, need_lines, need_reason
-from actions.orders import hear_order, need_order
-from actions.plans import act_on_consent, hear_consent, judge, line_bodies, person_button, propose
-from actions.replies import button
+from actions.orders import OTHER_ONE, hear_order, need_order
+from actions.plans import act_on_consent, hear_consent, judge, person_button, propose
 from actions.tasks import Option
 from actions.topic import Talk, TopicAction
 from bot.formats import format_money
 from bot.identity import ProofLevel
 from bot.message import Button, Language
-from bot.orders.models import Money, Operation, Order, OrderLine, OrderState, Product, RequestLine, Variant
+from bot.orders.bodies import line_bodies
+from bot.orders.models import Money, Operation, Order, OrderLine, Product, RequestLine, Variant
 from bot.orders.wording import in_language, title_of
 from bot.policy.reasons import Reason
-from bot.references import read_choice
+from bot.references import fold, read_choice
 from bot.variants import choose_variant
 
 
@@ -24,6 +25,7 @@ class ExchangeForm(TopicAction):
     topic = "exchange"
     intents = frozenset({"exchange_request"})
     writes = True
+    operations: ClassVar[tuple[Operation, ...]] = (Operation.EXCHANGE,)
 
     async def hear(self, talk: Talk) -> bool:
         heard = [
@@ -40,20 +42,29 @@ class ExchangeForm(TopicAction):
         turn, task = talk.turn, talk.task
         if not turn.fresh or task.asked not in ("option", "consent") or "product" not in task.values:
             return False
+        if "variant" in task.values and not turn.pressed and OTHER_ONE.search(fold(turn.text)):
+            task.values.pop("variant")  # which of the others is asked, unless it is named
+            task.plan = None
+            if named := self._named(talk):
+                task.values["variant"] = named
+            return True
         value = talk.chosen() if task.asked == "option" else None
-        if value is None and not turn.pressed:
-            variants = [Variant.model_validate(one) for one in task.values["product"]]
-            wanted = choose_variant(turn.text, variants, OrderLine.model_validate(task.values["line"]))
-            position = None
-            if wanted is None and task.asked == "consent":
-                titles = [option_title(one, talk.language) for one in variants]
-                position = read_choice(turn.text, titles)
-            value = wanted.id if wanted else None if position is None else variants[position].id
+        value = value or (self._named(talk) if not turn.pressed else None)
         if value is None or value == task.values.get("variant"):
             return value is not None and task.asked == "option"
         task.values["variant"] = value
         task.plan = None
         return True
+
+    def _named(self, talk: Talk) -> str | None:
+        """The option that the words of this message mean."""
+        turn, task = talk.turn, talk.task
+        variants = [Variant.model_validate(one) for one in task.values["product"]]
+        wanted = choose_variant(turn.text, variants, OrderLine.model_validate(task.values["line"]))
+        if wanted is not None or task.asked != "consent":
+            return wanted.id if wanted else None
+        position = read_choice(turn.text, [option_title(one, talk.language) for one in variants])
+        return None if position is None else variants[position].id
 
     async def steps(self, talk: Talk) -> None:
         order, grant = await need_order(talk, ProofLevel.WRITE)
@@ -66,23 +77,13 @@ class ExchangeForm(TopicAction):
             talk.say("exchange_one_at_a_time")
             chosen = need_lines(talk, order)
         if not chosen:
-            judge(
-                talk, Operation.EXCHANGE, order, instead=self.instead(talk, order)
-            )  # says why nothing is left
+            judge(talk, Operation.EXCHANGE, order)  # says why nothing is left
         line = next(line for line in order.lines if line.id == chosen[0].line_id)
         product = await talk.services.client.get_product(line.product_id, currency=order.total.currency)
         prices = {variant.id: variant.price for variant in product.variants}
         # The policy has the first word: nobody picks a colour and is refused afterwards.
         reason = Reason(task.reason) if task.reason else Reason.WRONG_SIZE
-        judge(
-            talk,
-            Operation.EXCHANGE,
-            order,
-            lines=chosen,
-            reason=reason,
-            current_prices=prices,
-            instead=self.instead(talk, order),
-        )
+        judge(talk, Operation.EXCHANGE, order, lines=chosen, reason=reason, current_prices=prices)
         wanted = self.need_variant(talk, order, product, line, chosen[0].quantity)
         reason = need_reason(talk, optional=task.reason is None) or Reason.WRONG_SIZE
         evidence = need_evidence(talk, reason)
@@ -109,7 +110,7 @@ class ExchangeForm(TopicAction):
             talk.settle(
                 "exchange_nothing_left",
                 item=title_of(line, language),
-                buttons=(*self.instead(talk, order), person_button(talk)),
+                buttons=(*self.otherwise(talk, order, quantity, line), person_button(talk)),
             )
         titles = [option_title(variant, language) for variant in others]
         wanted = next((variant for variant in others if variant.id == task.values.get("variant")), None)
@@ -159,17 +160,17 @@ class ExchangeForm(TopicAction):
     def swap(self, talk: Talk, line: OrderLine, wanted: Variant) -> str:
         return f"{title_of(line, talk.language)} → {option_title(wanted, talk.language)}"
 
-    def instead(self, talk: Talk, order: Order) -> Sequence[Button]:
-        """What has arrived can go back; what has not been sent can still be changed or cancelled."""
-        zh = talk.language == "zh"
-        if order.state is OrderState.DELIVERED:
-            return (button("退货" if zh else "Return it instead", "return_request"),)
-        if order.state is OrderState.PAID:
-            return (
-                button("修改商品规格" if zh else "Change the option", "modify_order"),
-                button("取消订单" if zh else "Cancel the order", "cancel_order"),
-            )
-        return ()
+    def otherwise(self, talk: Talk, order: Order, quantity: int, line: OrderLine) -> list[Button]:
+        """When no option is left to swap for: what else the policy allows for this item."""
+        return instead_of(
+            talk.services.policy,
+            self.operations[0],
+            order,
+            lines=[RequestLine(line_id=line.id, quantity=quantity)],
+            reason=Reason(talk.task.reason) if talk.task.reason else None,
+            at=talk.services.now(),
+            language=talk.language,
+        )
 
 
 def price_of(product: Product, line: OrderLine) -> Money:

@@ -12,45 +12,18 @@ from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.human import give_to_person
-from actions.orders import WRONG_ORDER
-from actions.plans import PERSON
+from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
+from actions.orders import WRONG_ORDER
+from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, say
 from actions.topic import PLAIN_STOP
 from actions.turn import LISTENING, Turn, read_turn
+from bot.context import TOPICS
 from bot.language import polite_line
 from bot.message import Button, Language
 from bot.references import fold
 
-# What a shopper may have meant, as a button says it.
-NAMES: dict[str, tuple[str, str]] = {
-    "order_status": ("查订单", "Check an order"),
-    "delivery": ("查物流", "Track a parcel"),
-    "cancel_order": ("取消订单", "Cancel an order"),
-    "modify_address": ("修改收货地址", "Change the address"),
-    "modify_order": ("修改商品规格", "Change an item's option"),
-    "refund_request": ("申请退款", "Get a refund"),
-    "refund_status": ("售后进度", "Status of a request"),
-    "withdraw_request": ("撤销售后申请", "Withdraw a request"),
-    "return_request": ("退货", "Return an item"),
-    "exchange_request": ("换货", "Exchange an item"),
-    "price_protection": ("申请价保", "Price protection"),
-    "invoice": ("开发票", "Get an invoice"),
-}
-FORM_OF = {
-    "order_status": "order_status_form",
-    "delivery": "order_status_form",
-    "cancel_order": "cancel_order_form",
-    "modify_address": "modify_address_form",
-    "modify_order": "modify_order_form",
-    "refund_request": "refund_form",
-    "refund_status": "refund_status_form",
-    "withdraw_request": "withdraw_request_form",
-    "return_request": "return_goods_form",
-    "exchange_request": "exchange_form",
-    "price_protection": "price_protection_form",
-    "invoice": "invoice_form",
-}
 BESIDE = 0.15  # a wish at least this likely, beside a message that is mostly information
 MENU = ("order_status", "return_request", "refund_request", "exchange_request")
 GUESSES = 2
@@ -77,12 +50,17 @@ class ActionFallback(Action):
             return self._old_button(dispatcher, tracker, turn)
         if recall_note(dispatcher, turn):
             return [SlotSet("misses", 0)]
+        explained = explain_refusal(dispatcher, tracker, turn)
+        if explained is not None:
+            return [*explained, SlotSet("misses", 0), *([] if busy else [FollowupAction(LISTENING)])]
+        if not busy and (form := other_reason(tracker, turn)):
+            return [FollowupAction(form)]
         spoken = (tracker.latest_message or {}).get("language") or {}
         if spoken.get("code") == "other" and not busy:
             ours = [
                 button(name, "greet", language=code) for code, name in (("zh", "中文"), ("en", "English"))
             ]
-            person = button(PERSON[turn.language], "human_agent")
+            person = person_button(turn.language)
             line = polite_line(spoken.get("iso"))
             say(dispatcher, "other_language", turn.language, buttons=[*ours, person], line=line)
             return []
@@ -93,7 +71,7 @@ class ActionFallback(Action):
             say(dispatcher, "nothing_under_way", turn.language)
             return []
         if turn.intent in ("affirm", "deny", "stop") and not busy:
-            return self._stray_answer(dispatcher, tracker, turn)
+            return [*self._stray_answer(dispatcher, tracker, turn), SlotSet("misses", 0)]
         if not busy and (turn.values("order_number") or WRONG_ORDER.search(fold(turn.text))):
             return [FollowupAction(wanted_form(turn))]
         if turn.intent == "context_only" and "action_answer" in previous_actions(tracker):
@@ -110,8 +88,8 @@ class ActionFallback(Action):
             return give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
         guesses = guess(turn)
         if guesses:
-            buttons = [button(NAMES[name][0 if turn.language == "zh" else 1], name) for name in guesses]
-            person = button(PERSON[turn.language], "human_agent")
+            buttons = [wish_button(name, turn.language) for name in guesses]
+            person = person_button(turn.language)
             say(dispatcher, "did_you_mean", turn.language, buttons=[*buttons, person])
         else:
             say(dispatcher, "menu", turn.language, buttons=menu(turn.language))
@@ -149,8 +127,8 @@ def wanted_form(turn: Turn) -> str:
     of all information), else show how it stands.
     """
     for name, confidence in turn.ranking:
-        if name in FORM_OF and confidence >= BESIDE:
-            return FORM_OF[name]
+        if name in TOPICS and confidence >= BESIDE:
+            return f"{TOPICS[name]}_form"
     return "order_status_form"
 
 
@@ -161,8 +139,7 @@ def guess(turn: Turn) -> list[str]:
 
 
 def menu(language: Language) -> list[Button]:
-    column = 0 if language == "zh" else 1
-    return [*(button(NAMES[name][column], name) for name in MENU), button(PERSON[language], "human_agent")]
+    return [*(wish_button(name, language) for name in MENU), person_button(language)]
 
 
 def previous_turn(tracker: Tracker) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import ActiveLoop, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from actions.names import PERSON
 from actions.packet import proven_facts, task_facts
-from actions.plans import PERSON
 from actions.replies import button, hand_over, say
 from actions.tasks import Stack
 from actions.turn import read_turn

@@ -46,6 +46,7 @@ class InvoiceForm(TopicAction):
     topic = "invoice"
     intents = frozenset({"invoice"})
     writes = True
+    operations = (Operation.SEND_INVOICE,)
 
     async def hear(self, talk: Talk) -> bool:
         heard = [hear_order(talk), self.hear_particulars(talk)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from actions.orders import OTHER_ONE, WRONG_ORDER, has_chosen
 from actions.tasks import Option
 from actions.topic import ASIDES, GOALS, QUESTION, SURE, Talk
 from bot.orders.models import Order, OrderLine, RequestLine
@@ -53,6 +54,19 @@ def hear_items(talk: Talk) -> bool:
     if not turn.fresh or not titles:
         return False
     text = OF_ORDERS.sub(" ", turn.text)
+    if (
+        has_chosen(task)
+        and not turn.pressed
+        and OTHER_ONE.search(fold(text))
+        and not WRONG_ORDER.search(fold(text))
+    ):
+        others = [one for one, _, _ in titles if one not in task.lines]
+        if read_choices(OTHER_ONE.sub(" ", text), [title for _, title, _ in titles]) is None:
+            if len(others) == 1:
+                return _take(talk, others)
+            task.lines, task.plan = {}, None  # which of the others is asked
+            task.values["said_lines_at"] = turn.at
+            return True
     if task.asked == "lines":
         choice = turn.value("choice") if turn.pressed else None
         if choice is not None:
@@ -153,6 +167,8 @@ def _ask_quantity(talk: Talk, line: OrderLine, response: str, *, limit: int) -> 
 def _choose_unasked(talk: Talk, lines: Sequence[OrderLine]) -> None:
     """What the shopper has said already in this task, or what there is no choice about."""
     titles = [title_of(line, talk.language) for line in lines]
+    if task_turned_down(talk):
+        return
     for text in talk.texts:
         cleaned = OF_ORDERS.sub(" ", text)
         cleaned = re.sub(r"\d{6,}", " ", cleaned)  # an order number is no position
@@ -164,11 +180,19 @@ def _choose_unasked(talk: Talk, lines: Sequence[OrderLine]) -> None:
         _take(talk, [lines[0].id])
 
 
+def task_turned_down(talk: Talk) -> bool:
+    """Whether what was said of the items has just been taken back: then it is asked, not read again."""
+    return float(talk.task.values.get("said_lines_at", 0.0)) >= talk.turn.at > 0
+
+
 def hear_reason(talk: Talk) -> bool:
     """Take a reason: a button, an entity, or, when it was asked for, the shopper's own words."""
     turn, task = talk.turn, talk.task
     if not turn.fresh:
         return False
+    text = fold(turn.text)
+    if not turn.pressed and (OTHER_ONE.search(text) or WRONG_ORDER.search(text)):
+        return False  # speaks of an item or an order, also where "other" is a reason's name
     found: Reason | None = None
     if task.asked == "reason":
         found = reason_named(talk.chosen())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from actions.orders import hear_order, need_order
 from actions.plans import act_on_consent, hear_consent, judge, propose
-from actions.replies import button
 from actions.topic import Talk, TopicAction
 from bot.addresses import read_address
 from bot.identity import ProofLevel
-from bot.orders.models import Operation, Order, OrderState
+from bot.orders.models import Operation, Order
 
 PLACE = ("country", "province", "city", "district", "street", "postcode")
 
@@ -17,6 +16,7 @@ class ModifyAddressForm(TopicAction):
     topic = "modify_address"
     intents = frozenset({"modify_address"})
     writes = True
+    operations = (Operation.CHANGE_ADDRESS,)
 
     async def hear(self, talk: Talk) -> bool:
         heard = [hear_order(talk), self.hear_address(talk)]
@@ -37,14 +37,8 @@ class ModifyAddressForm(TopicAction):
     async def steps(self, talk: Talk) -> None:
         order, grant = await need_order(talk, ProofLevel.WRITE)
         await act_on_consent(talk, grant)
-        track = button("查物流" if talk.language == "zh" else "Track it", "delivery")
         # Asked before the address is: nobody types it and is refused afterwards.
-        decision = judge(
-            talk,
-            Operation.CHANGE_ADDRESS,
-            order,
-            instead=[track] if order.state is OrderState.SHIPPED else [],
-        )
+        decision = judge(talk, Operation.CHANGE_ADDRESS, order)
         if "said_address" not in talk.task.values:
             talk.ask("address", "ask_address")
         propose(talk, order, decision, {"address": self.whole(talk, order)})

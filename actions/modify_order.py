@@ -5,16 +5,17 @@ from __future__ import annotations
 from actions.exchange import ExchangeForm
 from actions.items import hear_items, need_lines
 from actions.orders import hear_order, need_order
-from actions.plans import act_on_consent, hear_consent, judge, line_bodies, propose
-from actions.replies import button
+from actions.plans import act_on_consent, hear_consent, judge, propose
 from actions.topic import Talk
 from bot.identity import ProofLevel
-from bot.orders.models import Operation, OrderState, RequestLine
+from bot.orders.bodies import line_bodies
+from bot.orders.models import Operation, RequestLine
 
 
 class ModifyOrderForm(ExchangeForm):
     topic = "modify_order"
     intents = frozenset({"modify_order"})
+    operations = (Operation.CHANGE_ITEMS,)
 
     async def hear(self, talk: Talk) -> bool:
         heard = [hear_order(talk), self.hear_option(talk), hear_items(talk)]
@@ -23,11 +24,7 @@ class ModifyOrderForm(ExchangeForm):
     async def steps(self, talk: Talk) -> None:
         order, grant = await need_order(talk, ProofLevel.WRITE)
         await act_on_consent(talk, grant)
-        zh = talk.language == "zh"
-        instead = []
-        if order.state is OrderState.DELIVERED:
-            instead = [button("换货" if zh else "Exchange it", "exchange_request")]
-        judge(talk, Operation.CHANGE_ITEMS, order, instead=instead)
+        judge(talk, Operation.CHANGE_ITEMS, order)
         chosen = need_lines(talk, order, whole=True)
         if len(chosen) > 1:
             talk.task.lines = {}

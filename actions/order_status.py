@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from actions.alternatives import INTENTS, fitness
 from actions.orders import hear_order, need_order
 from actions.plans import person_button
 from actions.replies import button
@@ -65,8 +66,17 @@ class OrderStatusForm(TopicAction):
 
     def next_steps(self, talk: Talk, order: Order) -> list[Button]:
         column = 1 if talk.language == "zh" else 2
-        buttons = [button(str(step[column]), step[0]) for step in NEXT[order.state]]
+        steps = [step for step in NEXT[order.state] if self.is_open(talk, order, step[0])]
+        buttons = [button(step[column], step[0]) for step in steps]
         if talk.turn.customer is not None:
             title = "其他订单" if talk.language == "zh" else "Another order"
             buttons.append(button(title, "order_status", choice=OTHER))
         return buttons
+
+    def is_open(self, talk: Talk, order: Order, intent: str) -> bool:
+        """Whether the policy leaves this way open; what only a person may still do is not offered long after."""
+        operation = next((one for one, name in INTENTS.items() if name == intent), None)
+        if operation is None:
+            return True
+        fit = fitness(talk.services.policy, operation, order, talk.services.now())
+        return fit is not None and (fit == 0 or order.state is not OrderState.DELIVERED)

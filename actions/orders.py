@@ -7,16 +7,18 @@ It knows no topic.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from actions.packet import order_facts, proof_facts
-from actions.tasks import Option
+from actions.tasks import Option, Task
 from actions.topic import OTHER, Talk
 from bot.addresses import read_address
-from bot.exceptions import ProofExpired, ProofRejected
+from bot.consent import read_consent
+from bot.exceptions import OrderError, ProofExpired, ProofRejected
 from bot.formats import format_date, format_money, shop_timezone
 from bot.identity import ProofLevel, read_proof
 from bot.identity.guard import normalize_order_number, order_key
@@ -27,17 +29,25 @@ from bot.orders.wording import STATES, in_language
 from bot.references import fold, means_newest, read_positions
 
 SHOWN = 5  # orders offered at once
+LOOKED_AT = 10  # newest orders that are read to see which of them suit
+OTHER_TITLE = {"zh": "其他订单", "en": "Another order"}
 
 WRONG_ORDER = re.compile(
-    r"(?:不是|不要|别)\s*(?:这|那|刚才)(?:个|笔|一?单|张)(?:订单|单)?|搞错(?:订单|单)|(?:换|另外?|别的|其他|另)一?个?(?:订单|单子)|订单(?:号)?(?:错|不对)"
+    r"(?:不是|不要|别)\s*(?:这|那|刚才)(?:个|笔|张)?(?:订单|单)|搞错(?:订单|单)|(?:换|另外?|别的|其他|另)一?个?(?:订单|单子)|订单(?:号)?(?:错|不对)"
     r"|\b(?:wrong|different|another|other) order\b|\bnot (?:this|that) (?:order|one)\b",
+    re.I,
+)
+# "The other one": of what was chosen last, an item, an option or an order.
+OTHER_ONE = re.compile(
+    r"(?:不是|不要|不对)[,，]?\s*(?:这|那|刚才)(?:一)?(?:个|笔|件|款|张|样)|(?:选|点|搞|弄)错了?|另(?:外)?(?:的)?(?:那|一)?(?:个|件|笔|款)(?!码|号)"
+    r"|别的那(?:个|件|笔)|\bnot (?:this|that)(?: one)?\b|\b(?:the )?other one\b|\banother one\b|\bwrong one\b",
     re.I,
 )
 ORDER_POSITION = re.compile(
     r"第\s*(?:[一二三四五六七八九十]|\d{1,2})\s*(?:个订单|单|笔|个)|\b(?:first|second|third|fourth|fifth) (?:order|one)\b|^\s*\d{1,2}\s*$",
     re.I,
 )
-TAIL_NAMED = re.compile(r"尾号|后四位|\blast (?:four|4)\b|\bending\b", re.I)
+TAIL_NAMED = re.compile(r"尾号|后四位|\blast (?:four|4)\b|\bend(?:s|ing)\b", re.I)
 TYPED_NUMBER = re.compile(r"#?\s*([A-Za-z]{0,6}[\d-]{6,40})")
 
 
@@ -59,25 +69,54 @@ def hear_order(talk: Talk) -> bool:
         return False
     number = read_number(talk)
     if task.asked == "order":
-        choice = talk.chosen()
+        choice = talk.chosen() or _only_one(talk)
         if choice == OTHER:
             task.forget_order()
             task.values["said_other"] = True
             return True
         number = number or choice
     if number is not None:
+        task.values.pop("carried", None)
         if task.order_number is None or order_key(number) != order_key(task.order_number):
             task.forget_order()
             task.order_number = number
         return True
-    if WRONG_ORDER.search(fold(turn.text)):
-        task.forget_order()
+    text = fold(turn.text)
+    if WRONG_ORDER.search(text) or (
+        task.order_number is not None and OTHER_ONE.search(text) and not has_chosen(task)
+    ):
+        _turn_down(talk)
         # The reference to the right one may stand in the same message: "不是这个订单，是昨天那个".
         task.values["said_other"] = True
         return True
     if task.asked == "proof":
         return read_proof(turn.text) is not None
     return task.asked == "order" and bool(means_newest(turn.text) or read_day(talk))
+
+
+def _only_one(talk: Talk) -> str | None:
+    """A yes to a choice of one."""
+    options = [one.value for one in talk.task.options if one.value != OTHER]
+    agreed = not talk.turn.pressed and read_consent(talk.turn.text, None) == "yes"
+    return options[0] if agreed and len(options) == 1 else None
+
+
+def has_chosen(task: Task) -> bool:
+    """Whether one of several items, or an option, has been chosen: then "the other one" speaks of that."""
+    return "variant" in task.values or (bool(task.lines) and len(task.values.get("titles", ())) > 1)
+
+
+def _turn_down(talk: Talk) -> None:
+    """This order is not the one. Of a choice of two, the other one is meant."""
+    task = talk.task
+    refused = task.order_number
+    shown = [str(one) for one in task.values.get("said_shown", ()) if one != refused]
+    task.forget_order()
+    task.values["said_shown"] = shown
+    if len(shown) == 1 and refused is not None:
+        task.order_number = shown[0]
+    elif refused is not None:
+        task.values["said_refused"] = [*task.values.get("said_refused", ()), refused]
 
 
 async def need_order(talk: Talk, level: ProofLevel) -> tuple[Order, Grant]:
@@ -91,10 +130,27 @@ async def need_order(talk: Talk, level: ProofLevel) -> tuple[Order, Grant]:
     if task.order_number is None:
         task.order_number = await _which(talk)
     order, grant = await _open(talk, task.order_number, level)
+    if task.values.pop("carried", False):
+        order, grant = await _settle_on(talk, order, grant, level)
     task.order_confirmed = True
     task.values.pop("said_other", None)
     read_at = talk.services.now().isoformat()
     talk.facts = {"order": order_facts(order, read_at=read_at), "proof": proof_facts(grant)}
+    return order, grant
+
+
+async def _settle_on(talk: Talk, order: Order, grant: Grant, level: ProofLevel) -> tuple[Order, Grant]:
+    """The order spoken of some time ago: named, before anything is asked about it, or changed for another.
+
+    Raises: as `need_order`.
+    """
+    task = talk.task
+    if talk.fitness is not None and talk.fitness(order) is None and grant.order_number is None:
+        task.forget_order()
+        task.order_number = await _which(talk)
+        return await _open(talk, task.order_number, level)
+    item = in_language(order.lines[0].title, talk.language)
+    talk.say("about_order", order=order.number, item=item)
     return order, grant
 
 
@@ -139,11 +195,48 @@ async def _which(talk: Talk) -> str:
         return meant[0].number
     if len(orders) == 1:
         return orders[0].number
-    options = [
-        Option(title=summary_title(one, talk.language), value=one.number) for one in (meant or orders)[:SHOWN]
-    ]
-    talk.ask("order", "ask_order", options=options, count=len(options))
+    refused = talk.task.values.get("said_refused", ())
+    orders = [one for one in orders if one.number not in refused] or orders
+    response, shown = "ask_order", meant
+    if not meant:
+        response, shown = await _suiting(talk, orders, grant)
+    options = [Option(title=summary_title(one, talk.language), value=one.number) for one in shown[:SHOWN]]
+    talk.task.values["said_shown"] = [one.value for one in options]
+    if len(options) < len(orders) and response == "ask_order_fitting":
+        options.append(Option(title=OTHER_TITLE[talk.language], value=OTHER))
+    talk.ask("order", response, options=options)
     raise AssertionError("ask always raises")
+
+
+async def _suiting(
+    talk: Talk, orders: Sequence[OrderSummary], grant: Grant
+) -> tuple[str, list[OrderSummary]]:
+    """What to ask, and the orders to choose from: first those for which the policy leaves a way.
+
+    Who has seen these and means another one is shown all.
+    """
+    values = talk.task.values
+    seen = values.get("said_shown", ()) if values.get("said_other") else ()
+    if talk.fitness is None or seen:
+        rest = [one for one in orders if one.number not in seen]
+        return "ask_order", rest or list(orders)
+    looked_at = orders[:LOOKED_AT]
+    found = await asyncio.gather(
+        *(talk.services.client.get_order(one.number, grant) for one in looked_at), return_exceptions=True
+    )
+    ranked: list[tuple[int, OrderSummary]] = []
+    for summary, order in zip(looked_at, found, strict=True):
+        if isinstance(order, Order):
+            rank = talk.fitness(order)
+        elif isinstance(order, OrderError):
+            rank = 1  # it can be asked for and will be judged then
+        else:
+            raise order
+        if rank is not None:
+            ranked.append((rank, summary))
+    if not ranked:
+        return "ask_order_none_fits", list(orders)
+    return "ask_order_fitting", [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def refer(talk: Talk, orders: Sequence[OrderSummary]) -> list[OrderSummary]:
@@ -235,8 +328,12 @@ async def _open(talk: Talk, number: str, level: ProofLevel) -> tuple[Order, Gran
 def _said_proof(talk: Talk, number: str) -> tuple[ProofKind, str] | None:
     """A proof among the messages of this task that has not been tried yet; the newest counts."""
     turn, task = talk.turn, talk.task
-    began = max(float(task.values.get("said_at", 0.0)), task.proof_after)
-    texts = [turn.text] if turn.fresh and (turn.at > task.proof_after or not turn.at) else []
+    began = max(float(task.values.get("said_proof_at", task.values.get("said_at", 0.0))), task.proof_after)
+    texts = (
+        list(dict.fromkeys((turn.text, turn.whole)))
+        if turn.fresh and (turn.at > task.proof_after or not turn.at)
+        else []
+    )
     # The message that began the task may itself hold the proof, so that one is included.
     texts += [text for at, text in turn.earlier if at > task.proof_after and at >= began]
     for text in texts:

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from actions import names
+from actions.alternatives import instead_of, passes
 from actions.notes import note_basis, note_words
 from actions.replies import button
 from actions.topic import Again, NotMine, Talk
@@ -17,7 +19,7 @@ from bot.consent import read_consent
 from bot.exceptions import ConsentError, OrderRefused, ProofExpired, ReceiptMismatch, StaleOrder
 from bot.handoff.notes import concerns
 from bot.handoff.promises import from_receipt
-from bot.message import Button
+from bot.message import Button, Language
 from bot.orders.models import Grant, Money, Operation, Order, RequestLine
 from bot.orders.plans import Plan, execute, make_plan
 from bot.orders.wording import in_language, render_plan, render_receipt
@@ -27,7 +29,6 @@ log = logging.getLogger(__name__)
 
 YES = {"zh": "确认", "en": "Confirm"}
 NO = {"zh": "取消", "en": "Cancel"}
-PERSON = {"zh": "人工客服", "en": "Talk to a person"}
 
 # What a shop's refusal is called in the domain; any other code gets the general sentence.
 REFUSALS = {
@@ -142,11 +143,10 @@ def judge(
     reason: Reason | None = None,
     current_prices: Mapping[str, Money] | None = None,
     request_id: str | None = None,
-    instead: Sequence[Button] = (),
 ) -> Decision:
     """Ask the policy. Only an allowed decision comes back, or one that still asks for a fact.
 
-    `instead` are other ways to offer with a refusal.
+    A refusal is kept, so that it can be explained when it is asked about (actions/refusals.py).
 
     Raises:
         Settled: refused, with the clause explained.
@@ -171,6 +171,8 @@ def judge(
         basis = {**explain, **note_basis(note)}
         talk.hand_over("policy", "handoff_note", explanation=words, card=card, explain=basis, **said)
     if decision.outcome == "refused":
+        _remember_refusal(talk, decision, order, lines, reason)
+        instead = _instead(talk, operation, order, lines, reason, talk.language)
         talk.settle(
             "refused",
             explanation=words,
@@ -181,6 +183,59 @@ def judge(
     if decision.outcome == "person" and not decision.asks:
         talk.hand_over("policy", "handoff_policy", explanation=words, explain=explain)
     return decision
+
+
+def _instead(
+    talk: Talk,
+    operation: Operation,
+    order: Order,
+    lines: Sequence[RequestLine],
+    reason: Reason | None,
+    language: Language,
+) -> list[Button]:
+    return instead_of(
+        talk.services.policy,
+        operation,
+        order,
+        lines=lines,
+        reason=reason,
+        at=talk.services.now(),
+        language=language,
+    )
+
+
+def _remember_refusal(
+    talk: Talk,
+    decision: Decision,
+    order: Order,
+    lines: Sequence[RequestLine],
+    reason: Reason | None,
+) -> None:
+    """What "why?" is answered with: the clause, and whether a fault would change it."""
+    fault = talk.services.policy.decide(
+        decision.operation, order, lines=lines, reason=Reason.QUALITY_FAULT, at=talk.services.now()
+    )
+    languages: tuple[Language, ...] = ("zh", "en")
+    talk.remember(
+        "refused",
+        {
+            "topic": talk.task.topic,
+            "intent": names.intent_of(talk.task.topic),
+            "operation": decision.operation.value,
+            "order": order.number,
+            "clause": decision.clause,
+            "words": decision.explanation,
+            "instead": {
+                language: [
+                    one.model_dump()
+                    for one in _instead(talk, decision.operation, order, lines, reason, language)
+                ]
+                for language in languages
+            },
+            "fault": passes(fault) or fault.outcome == "person",
+            "at": talk.turn.at,
+        },
+    )
 
 
 def explanation(decision: Decision) -> dict[str, Any]:
@@ -194,7 +249,7 @@ def explanation(decision: Decision) -> dict[str, Any]:
 
 
 def person_button(talk: Talk) -> Button:
-    return button(PERSON[talk.language], "human_agent")
+    return names.person_button(talk.language)
 
 
 def propose(
@@ -228,14 +283,3 @@ def propose(
     talk.ask(
         "consent", "plan_shown", buttons=buttons, card=words.card, explain=explanation(decision), plan=text
     )
-
-
-def expected(amount: Money | None) -> dict[str, Any]:
-    """The amount of the plan for a body: a shop that computes another one has to refuse."""
-    if amount is None or amount.amount <= 0:
-        return {}
-    return {"amount": {"amount": amount.amount, "currency": amount.currency}}
-
-
-def line_bodies(lines: Sequence[RequestLine]) -> list[dict[str, Any]]:
-    return [line.model_dump(mode="json", exclude_none=True) for line in lines]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from actions.items import open_lines
 from actions.orders import hear_order, need_order
-from actions.plans import act_on_consent, expected, hear_consent, judge, propose
+from actions.plans import act_on_consent, hear_consent, judge, propose
 from actions.topic import Talk, TopicAction
 from bot.exceptions import OrderRefused
 from bot.identity import ProofLevel
+from bot.orders.bodies import expected
 from bot.orders.models import Money, Operation, Order, RequestLine
 
 
@@ -15,6 +16,7 @@ class PriceProtectionForm(TopicAction):
     topic = "price_protection"
     intents = frozenset({"price_protection"})
     writes = True
+    operations = (Operation.PRICE_PROTECTION,)
 
     async def hear(self, talk: Talk) -> bool:
         return hear_order(talk) or hear_consent(talk)

@@ -2,70 +2,56 @@
 
 from __future__ import annotations
 
-from actions.items import (
-    ask_opened,
-    hear_evidence,
-    hear_items,
-    hear_opened,
-    hear_reason,
-    need_lines,
-    need_reason,
-)
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from actions.orders import hear_order, need_order
-from actions.plans import act_on_consent, expected, hear_consent, judge, line_bodies, person_button, propose
-from actions.replies import button
+from actions.plans import act_on_consent, hear_consent, judge, person_button, propose
+from actions.return_goods import ReturnGoodsForm
+from actions.services import Services
 from actions.tasks import Option
 from actions.topic import Talk, TopicAction
 from bot.formats import format_money
 from bot.identity import ProofLevel
-from bot.message import Button
-from bot.orders.models import Operation, Order, OrderState, Request
+from bot.orders.bodies import refund_body, withdraw_body
+from bot.orders.models import Money, Operation, Order, Request, RequestLine
 from bot.orders.wording import OPERATIONS, request_sentence
+from bot.policy import Reason
 from bot.policy.policy import PENDING
 
+# Which of several requests is meant, when the words name its kind.
+KINDS: dict[Operation, re.Pattern[str]] = {
+    Operation.RETURN: re.compile(r"退货|\breturn", re.I),
+    Operation.EXCHANGE: re.compile(r"换|\bexchang", re.I),
+    Operation.REFUND: re.compile(r"退款|退钱|\brefund", re.I),
+    Operation.PRICE_PROTECTION: re.compile(r"价保|保价|差价|\bprice", re.I),
+}
 
-class RefundForm(TopicAction):
+
+class RefundForm(ReturnGoodsForm):
     """Money back without goods back; where the goods must come back, the return is offered."""
 
     topic = "refund"
     intents = frozenset({"refund_request"})
-    writes = True
+    operations = (Operation.REFUND, Operation.RETURN)
+    operation = Operation.REFUND
 
-    async def hear(self, talk: Talk) -> bool:
-        heard = [
-            hear_order(talk),
-            hear_items(talk),
-            hear_reason(talk),
-            hear_opened(talk),
-            hear_evidence(talk),
-        ]
-        return any(heard) or hear_consent(talk)
-
-    async def steps(self, talk: Talk) -> None:
-        order, grant = await need_order(talk, ProofLevel.WRITE)
-        await act_on_consent(talk, grant)
-        lines = need_lines(talk, order)
-        reason = need_reason(talk) if lines else None
-        decision = judge(
-            talk, Operation.REFUND, order, lines=lines, reason=reason, instead=self.instead(talk, order)
-        )
-        if "opened" in decision.asks:
-            ask_opened(talk)
-        body = {"lines": line_bodies(lines), "reason": talk.task.reason or "", **expected(decision.amount)}
-        propose(talk, order, decision, body, lines=lines)
-
-    def instead(self, talk: Talk, order: Order) -> list[Button]:
-        """Goods that have arrived come back first, so a refusal offers that way."""
-        if order.state is OrderState.UNPAID:
-            return [button("取消订单" if talk.language == "zh" else "Cancel the order", "cancel_order")]
-        if order.state is not OrderState.DELIVERED:
-            return []
-        return [button("退货退款" if talk.language == "zh" else "Return for a refund", "return_request")]
+    def body(
+        self, talk: Talk, lines: Sequence[RequestLine], reason: Reason | None, amount: Money | None
+    ) -> dict[str, Any]:
+        return refund_body(lines, talk.task.reason, amount)
 
 
 class RefundStatusForm(TopicAction):
     topic = "refund_status"
     intents = frozenset({"refund_status"})
+
+    def selects(self) -> bool:
+        return True
+
+    def fitness(self, services: Services, order: Order) -> int | None:
+        return 0 if order.requests or order.refunded.amount > 0 else None
 
     async def hear(self, talk: Talk) -> bool:
         return hear_order(talk)
@@ -91,6 +77,7 @@ class WithdrawRequestForm(TopicAction):
     topic = "withdraw_request"
     intents = frozenset({"withdraw_request"})
     writes = True
+    operations = (Operation.WITHDRAW_REQUEST,)
 
     async def hear(self, talk: Talk) -> bool:
         if hear_order(talk):
@@ -107,7 +94,7 @@ class WithdrawRequestForm(TopicAction):
         request = self.which(talk, order)
         decision = judge(talk, Operation.WITHDRAW_REQUEST, order, request_id=request.id)
         note = request_sentence(request, talk.language)
-        propose(talk, order, decision, {"request_id": request.id}, note=note)
+        propose(talk, order, decision, withdraw_body(request.id), note=note)
 
     def which(self, talk: Talk, order: Order) -> Request:
         """The request that is meant. Raises: Waiting, Settled."""
@@ -115,6 +102,15 @@ class WithdrawRequestForm(TopicAction):
         chosen = [request for request in pending if request.id == talk.task.values.get("request")]
         if chosen or len(pending) == 1:
             return (chosen or pending)[0]
+        said = " ".join(talk.texts)
+        named = [one for one in pending if KINDS[one.operation].search(said)]
+        if len(named) == 1:
+            return named[0]
+        # Money that has been sent cannot be withdrawn: it is no choice beside a return that can.
+        open_ = [one for one in named or pending if self._can(talk, order, one)]
+        if len(open_) == 1:
+            return open_[0]
+        pending = open_ or pending
         if not pending:
             talk.settle("no_requests", order=order.number, buttons=(person_button(talk),))
         options = [
@@ -123,3 +119,9 @@ class WithdrawRequestForm(TopicAction):
         ]
         talk.ask("request", "ask_request", options=options)
         raise AssertionError("ask always raises")
+
+    def _can(self, talk: Talk, order: Order, request: Request) -> bool:
+        decision = talk.services.policy.decide(
+            Operation.WITHDRAW_REQUEST, order, request_id=request.id, at=talk.services.now()
+        )
+        return decision.outcome != "refused"

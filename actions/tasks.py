@@ -6,7 +6,7 @@ question in between. Nothing secret is kept here: no proof, no grant. It knows n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,6 +40,7 @@ class Task(BaseModel):
     values: dict[str, Any] = Field(default_factory=dict)  # what only this topic knows
     media: list[str] = Field(default_factory=list)  # ids of pictures sent as evidence
     plan: dict[str, Any] | None = None  # on the table, waiting for a yes
+    waiting: dict[str, Any] | None = None  # said beside another wish and not begun yet: what was said of it
 
     def forget_order(self) -> None:
         """Another order is meant: nothing that was said of the first one's items still holds."""
@@ -75,6 +76,18 @@ class Stack:
             old for old in self.tasks if old.topic != task.topic and not (old.writes and task.writes)
         ]
         self.tasks.append(task)
+
+    def put_off(self, tasks: Sequence[Task]) -> None:
+        """Wishes for after the one being worked on; the first of them comes first. Said twice counts once."""
+        known = {(old.topic, old.order_number) for old in self.tasks}
+        new = [task for task in tasks if (task.topic, task.order_number) not in known]
+        self.tasks[-1:-1] = reversed(new)
+
+    def drop_waiting(self) -> list[Task]:
+        """Forget what was not begun, and say what that was."""
+        waiting = [task for task in reversed(self.tasks) if task.waiting is not None]
+        self.tasks = [task for task in self.tasks if task.waiting is None]
+        return waiting
 
     def end(self, task: Task) -> None:
         self.tasks = [old for old in self.tasks if old is not task]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
@@ -21,38 +21,27 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import ActionExecutionRejection
 
 from actions import replies
+from actions.alternatives import fitness
+from actions.names import intent_of, phrase_of, wish_button
 from actions.notes import recall_note
 from actions.packet import task_facts
+from actions.refusals import explain_refusal
 from actions.services import Services, get_services
 from actions.tasks import Option, Stack, Task
 from actions.turn import LISTENING, Turn, read_turn
+from bot.context import FLOWS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
 from bot.generator.tone import acknowledgement
 from bot.message import Button, Language
+from bot.orders.models import Operation, Order
 from bot.references import fold, read_choice
 from bot.sentiment import read_sentiment
+from bot.wishes import QUESTIONS, apart
 
 log = logging.getLogger(__name__)
 
 # Wishes of their own: said clearly, they end or suspend what is under way.
-GOALS = frozenset(
-    {
-        "order_status",
-        "delivery",
-        "cancel_order",
-        "modify_address",
-        "modify_order",
-        "refund_request",
-        "refund_status",
-        "withdraw_request",
-        "return_request",
-        "exchange_request",
-        "price_protection",
-        "invoice",
-        "human_agent",
-        "complaint",
-    }
-)
+GOALS = FLOWS | {"human_agent", "complaint"}
 # Questions and courtesies: answered, then the task goes on.
 ASIDES = frozenset(
     {
@@ -86,6 +75,11 @@ NO_NUMBER = re.compile(
     r"|\b(?:don'?t|do not|can'?t|cannot) (?:have|know|find|remember|see)\b|\b(?:lost|forgot|no idea)\b|\bwhere (?:do|can|is)\b",
     re.I,
 )
+# Said with a new wish, these give up the one before it.
+GIVEN_UP = re.compile(
+    r"算了|不(?:想)?(?:退|换|要|办|改|开|取消)了?|别(?:退|换|办|改)了?|还是|干脆|直接|改成|\b(?:instead|forget|never ?mind|rather|no longer|actually|changed my mind|don'?t want)\b",
+    re.I,
+)
 QUESTION = re.compile(
     r"[?？]|[吗呢么]\s*$|怎么|多久|多少|什么|哪|谁|为何|几天|\b(?:how|what|when|where|who|which|why|do (?:you|i)|does|can (?:you|i)|is (?:it|there))\b",
     re.I,
@@ -115,16 +109,27 @@ class NotMine(Exception):
 class Talk:
     """One run of an action: what was said, what is under way, and the means to answer."""
 
-    def __init__(self, dispatcher: CollectingDispatcher, turn: Turn, task: Task, services: Services) -> None:
+    def __init__(
+        self,
+        dispatcher: CollectingDispatcher,
+        turn: Turn,
+        task: Task,
+        services: Services,
+        stack: Stack,
+        fitness: Callable[[Order], int | None] | None = None,
+    ) -> None:
         self.dispatcher = dispatcher
         self.turn = turn
         self.task = task
         self.services = services
+        self.stack = stack
+        self.fitness = fitness  # of an order for this topic (actions/alternatives.py); None: all are alike
         before = turn.earlier[0][1] if turn.earlier else ""
         # A word for how the shopper feels, until it is said.
         self.opening = (
             acknowledgement(turn.text, before, turn.language, len(turn.earlier)) if turn.fresh else ""
         )
+        self.noted = False  # further wishes were heard in this turn
         self.events: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}  # order and proof, as read in this turn, for a person who takes over
 
@@ -188,7 +193,7 @@ class Talk:
             self.language,
             reason=reason,
             goal=self.task.topic,
-            packet={**task_facts(self.task), **self.facts},
+            packet={**task_facts(self.task), **self.facts, **also_wanted(self.stack)},
             **{**parts, "explain": {**self.basis, **(parts.get("explain") or {})}},
         )
         raise HandedOver
@@ -205,12 +210,19 @@ class Talk:
         return None if position is None else options[position].value
 
 
+def also_wanted(stack: Stack) -> dict[str, Any]:
+    """For a person who takes over: what was wished besides and not begun."""
+    said = [str(task.waiting["text"]) for task in reversed(stack.tasks) if task.waiting]
+    return {"also": said} if said else {}
+
+
 class TopicAction(Action, ABC):
     """A topic with questions of its own. Its action has the name of its loop."""
 
     topic: ClassVar[str]
     intents: ClassVar[frozenset[str]]  # those that begin it
     writes: ClassVar[bool] = False
+    operations: ClassVar[tuple[Operation, ...]] = ()  # that it may end in; they say which orders suit
 
     def name(self) -> str:
         return f"{self.topic}_form"
@@ -228,31 +240,110 @@ class TopicAction(Action, ABC):
     ) -> list[dict[str, Any]]:
         turn = read_turn(tracker)
         stack = Stack.load(tracker.slots.get("tasks"))
-        services = await get_services()
-        active = (tracker.active_loop or {}).get("name") == self.name()
+        active = (tracker.active_loop or {}).get("name")
         task = stack.top
-        if active and task is not None and task.topic == self.topic:
-            talk = Talk(dispatcher, turn, task, services)
-            return await self._carry_on(talk, stack)
+        if active == self.name() and task is not None and task.topic == self.topic:
+            if task.waiting is not None:
+                return await self._begin_waiting(dispatcher, turn, stack, tracker.slots.get("order_number"))
+            return await self._carry_on(await self._talk(dispatcher, turn, task, stack))
         turn = replace(turn, fresh=True)  # also when the fallback passed the message on
-        task = Task(topic=self.topic, writes=self.writes, values={"said_at": turn.at})
-        task.order_number = None if turn.value("choice") == OTHER else tracker.slots.get("order_number")
-        task.media = [str(one["media_id"]) for one in turn.media if one.get("media_id")]
-        stack.begin(task)
-        talk = Talk(dispatcher, turn, task, services)
-        return await self._finish(talk, stack, fresh=True)
+        explained = explain_refusal(dispatcher, tracker, turn)
+        if explained is not None:
+            return [*explained, *([] if active else [FollowupAction(LISTENING)])]
+        if tracker.latest_action_name != "action_answer" and _asks_besides(turn):
+            return [FollowupAction("action_answer")]  # which passes the message back
+        return await self._begin(dispatcher, turn, stack, tracker.slots.get("order_number"))
 
-    async def _carry_on(self, talk: Talk, stack: Stack) -> list[dict[str, Any]]:
+    async def _begin(
+        self, dispatcher: CollectingDispatcher, turn: Turn, stack: Stack, order_number: str | None
+    ) -> list[dict[str, Any]]:
+        """A new wish, perhaps the first of several."""
+        task = Task(topic=self.topic, writes=self.writes, values={"said_at": turn.at})
+        task.order_number = None if turn.value("choice") == OTHER else order_number
+        if task.order_number and task.order_number != turn.spoken_of:
+            task.values["carried"] = True  # from earlier in the conversation: not a matter of course
+        task.media = [str(one["media_id"]) for one in turn.media if one.get("media_id")]
+        top = stack.top
+        if top is not None and self._puts_aside(top, turn):
+            task.values["said_replaced"] = intent_of(top.topic)
+        stack.begin(task)
+        flows = [one for one in turn.wishes if one["intent"] in FLOWS]
+        mine = next((one for one in flows if one["intent"] in self.intents), None)
+        noted = False
+        if mine is not None and len(turn.wishes) > 1:
+            noted = put_off(stack, turn, [one for one in flows if one is not mine])
+            turn = turn.part_of(mine)
+        talk = await self._talk(dispatcher, turn, task, stack)
+        talk.noted = noted
+        return await self._finish(talk, fresh=True)
+
+    async def _begin_waiting(
+        self, dispatcher: CollectingDispatcher, turn: Turn, stack: Stack, order_number: str | None
+    ) -> list[dict[str, Any]]:
+        """The turn of a wish that was said beside another one: it is heard as if it had just been said."""
+        task = stack.top
+        assert task is not None and task.waiting is not None
+        said, task.waiting = task.waiting, None
+        task.writes = self.writes
+        task.order_number = task.order_number or order_number
+        # A proof may have been given since, or with that message; items and reasons were the other wish's.
+        task.values = {"said_at": turn.at, "said_proof_at": said["at"]}
+        turn = replace(
+            turn,
+            fresh=True,
+            pressed=False,
+            text=said["text"],
+            whole=said["whole"],
+            intent=said["intent"],
+            confidence=said["confidence"],
+            entities=tuple(said["entities"]),
+            wishes=(),
+            media=(),
+        )
+        talk = await self._talk(dispatcher, turn, task, stack)
+        talk.say("next_wish", wish=phrase_of(said["intent"], talk.language))
+        return await self._finish(talk, fresh=True)
+
+    async def _talk(self, dispatcher: CollectingDispatcher, turn: Turn, task: Task, stack: Stack) -> Talk:
+        services = await get_services()
+
+        def fits(order: Order) -> int | None:
+            return self.fitness(services, order)
+
+        return Talk(dispatcher, turn, task, services, stack, fits if self.selects() else None)
+
+    def selects(self) -> bool:
+        """Whether some orders suit this topic better than others."""
+        return bool(self.operations)
+
+    def fitness(self, services: Services, order: Order) -> int | None:
+        """How well an order suits: 0 it can be done, 1 a person may do it, None it would be refused."""
+        now = services.now()
+        found = [fitness(services.policy, operation, order, now) for operation in self.operations]
+        return min((one for one in found if one is not None), default=None)
+
+    def _puts_aside(self, top: Task, turn: Turn) -> bool:
+        """Whether a write half done makes room for another matter without having been given up."""
+        if not (top.writes and self.writes and top.asked) or top.waiting or top.topic == self.topic:
+            return False
+        return apart(intent_of(top.topic), intent_of(self.topic)) and not GIVEN_UP.search(fold(turn.text))
+
+    async def _carry_on(self, talk: Talk) -> list[dict[str, Any]]:
         """The loop is active: take the message, or leave it to others, or ask again."""
         turn, task = talk.turn, talk.task
         if not turn.fresh:
-            return await self._finish(talk, stack, fresh=False)
+            return await self._finish(talk, fresh=False)
         task.media += [str(one["media_id"]) for one in turn.media if one.get("media_id")]
         if recall_note(talk.dispatcher, turn):
-            return await self._finish(talk, stack, fresh=False)
+            return await self._finish(talk, fresh=False)
         if self._means_stop(talk) and not self._answers(talk):
-            talk.say("task_stopped")
-            return self._events(talk, stack, Settled())
+            waiting = talk.stack.drop_waiting()
+            talk.say(
+                "task_stopped",
+                buttons=[wish_button(str((one.waiting or {})["intent"]), talk.language) for one in waiting],
+            )
+            task.values.pop("said_replaced", None)
+            return self._events(talk, Settled())
         if (
             turn.intent == "human_agent"
             and turn.confidence >= SURE
@@ -261,9 +352,9 @@ class TopicAction(Action, ABC):
             raise ActionExecutionRejection(self.name(), "a person is asked for")
         if not turn.pressed and read_sentiment(turn.text).threat:
             raise ActionExecutionRejection(self.name(), "a threat is for a person, whatever was asked")
-        return await self._finish(talk, stack, fresh=True)
+        return await self._finish(talk, fresh=True)
 
-    async def _finish(self, talk: Talk, stack: Stack, *, fresh: bool) -> list[dict[str, Any]]:
+    async def _finish(self, talk: Talk, *, fresh: bool) -> list[dict[str, Any]]:
         try:
             if fresh:
                 await self._listen(talk)
@@ -277,19 +368,27 @@ class TopicAction(Action, ABC):
         except NotMine as exc:
             raise ActionExecutionRejection(self.name(), "the message is about something else") from exc
         except (Waiting, Settled, HandedOver) as end:
-            return self._events(talk, stack, end)
+            events = self._events(talk, end)
         except IdentityLocked:
-            return self._give_up(talk, stack, "locked_out", "handoff_locked_out")
+            return self._give_up(talk, "locked_out", "handoff_locked_out")
         except OutcomeUnknown:
-            return self._give_up(talk, stack, "outcome_unknown", "handoff_outcome_unknown")
+            return self._give_up(talk, "outcome_unknown", "handoff_outcome_unknown")
         except OrderError as exc:
             log.warning("%s: the shop failed: %s", self.name(), exc)
-            return self._give_up(talk, stack, "tool_failure", "handoff_tool_failure")
+            return self._give_up(talk, "tool_failure", "handoff_tool_failure")
+        top = talk.stack.top
+        if top is not None and top is not talk.task and top.waiting is not None and top.topic == self.topic:
+            # The same once more for another order: Rasa does not call a loop that has just run.
+            more = await self._begin_waiting(talk.dispatcher, talk.turn, talk.stack, talk.task.order_number)
+            return [*events, *more]
+        return events
 
     async def _listen(self, talk: Talk) -> None:
         """Take the message; count what was not understood, and after the second time let a person help."""
         task, turn = talk.task, talk.turn
         waiting = task.asked is not None
+        if waiting and await self._hears_more(talk):
+            return
         if waiting and self._is_other_wish(talk):
             raise NotMine
         if await self.hear(talk):
@@ -309,6 +408,33 @@ class TopicAction(Action, ABC):
         if task.misses >= 2:
             talk.hand_over("two_failures", "handoff_two_failures")
         talk.say("help_" + str(task.asked) if str(task.asked) in HELPED else "help_any")
+
+    async def _hears_more(self, talk: Talk) -> bool:
+        """An answer with a further wish behind it: "不想要了，另外开个发票". The wish is kept for afterwards."""
+        turn, task = talk.turn, talk.task
+        here = intent_of(self.topic)
+        more = [
+            one
+            for one in turn.wishes
+            if one["intent"] in FLOWS - self.intents and (one["added"] or int(one["start"]) > 0)
+        ]
+        if not more or not apart(here, str(more[0]["intent"])):
+            return False
+        before = turn.part(0, int(more[0]["start"]))
+        # A plain yes is nothing but a yes, so what stands before a further wish is never taken for one.
+        answered = task.asked != "consent" and has_content(before.text)
+        if answered:
+            talk.turn = before
+            answered = await self.hear(talk)
+            talk.turn = turn if not answered else before
+        if not answered and (
+            not (more[0]["added"] and task.writes) or GIVEN_UP.search(fold(turn.text)) is not None
+        ):
+            return False
+        talk.noted = put_off(talk.stack, turn, more)
+        if answered:
+            task.understood()
+        return True
 
     def _means_stop(self, talk: Talk) -> bool:
         turn = talk.turn
@@ -340,20 +466,29 @@ class TopicAction(Action, ABC):
             task.asked == "reason" and turn.values("reason") and turn.intent in ("complaint", "delivery")
         )
 
-    def _give_up(self, talk: Talk, stack: Stack, reason: str, response: str) -> list[dict[str, Any]]:
+    def _give_up(self, talk: Talk, reason: str, response: str) -> list[dict[str, Any]]:
         try:
             talk.hand_over(reason, response)
         except HandedOver as end:
-            return self._events(talk, stack, end)
+            return self._events(talk, end)
 
-    def _events(self, talk: Talk, stack: Stack, end: Exception) -> list[dict[str, Any]]:
+    def _events(self, talk: Talk, end: Exception) -> list[dict[str, Any]]:
         """What Rasa has to remember: the stack, the question, and which loop is active now."""
-        task = talk.task
+        task, stack = talk.task, talk.stack
         events = list(talk.events)
         if isinstance(end, Settled):
             stack.end(task)
+            replaced = task.values.get("said_replaced")
+            if replaced and stack.top is None:
+                talk.say(
+                    "resume_offer",
+                    wish=phrase_of(replaced, talk.language),
+                    buttons=[wish_button(replaced, talk.language)],
+                )
         elif isinstance(end, HandedOver):
-            stack = Stack()
+            stack.tasks = []
+        elif talk.noted:
+            self._say_noted(talk)
         if task.order_confirmed and task.order_number:
             events.append(SlotSet("order_number", task.order_number))
         top = stack.top
@@ -365,6 +500,47 @@ class TopicAction(Action, ABC):
             # A task that is settled in its first turn never was a loop, and Rasa has no rule for what follows.
             events.append(FollowupAction(LISTENING))
         return events
+
+    def _say_noted(self, talk: Talk) -> None:
+        """Before the question: what comes first and what then, so that nobody has to say it again."""
+        waiting = [one.waiting for one in reversed(talk.stack.tasks) if one.waiting]
+        then = [phrase_of(str(one["intent"]), talk.language) for one in waiting]
+        joint = "，再" if talk.language == "zh" else ", then "
+        talk.say("wishes_noted", first=phrase_of(intent_of(self.topic), talk.language), then=joint.join(then))
+        talk.dispatcher.messages.insert(0, talk.dispatcher.messages.pop())
+
+
+def put_off(stack: Stack, turn: Turn, wishes: Sequence[dict[str, Any]]) -> bool:
+    """Keep wishes for after the task on top; whether there was any."""
+    tasks = []
+    for wish in wishes:
+        part = turn.part_of(wish)
+        tasks.append(
+            Task(
+                topic=TOPICS[wish["intent"]],
+                order_number=part.value("order_number"),
+                waiting={
+                    "intent": wish["intent"],
+                    "confidence": wish["confidence"],
+                    "text": part.text,
+                    "whole": turn.text,
+                    "entities": list(part.entities),
+                    "at": turn.at,
+                },
+            )
+        )
+    stack.put_off(tasks)
+    return bool(tasks)
+
+
+def _asks_besides(turn: Turn) -> bool:
+    """Whether the message holds a question for the articles besides a wish: it is answered first."""
+    kinds = {one["intent"] in QUESTIONS for one in turn.wishes}
+    return kinds == {True, False}
+
+
+def has_content(text: str) -> bool:
+    return re.search(r"\w", text) is not None
 
 
 def has_words(text: str) -> bool:

@@ -5,7 +5,7 @@ It knows the tracker's shape and the gateway's metadata; it knows no topic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -37,9 +37,12 @@ class Turn:
     customer: str | None = None
     channel: str = ""
     media: tuple[dict[str, Any], ...] = ()
-    note: dict[str, Any] | None = None  # what a person did and promised, in the first turn after him
+    note: dict[str, Any] | None = None  # what the last person did and promised (bot/handoff/notes.py)
     earlier: tuple[tuple[float, str], ...] = field(default=(), repr=False)  # (time, text), newest first
     at: float = 0.0  # seconds, of the message
+    wishes: tuple[dict[str, Any], ...] = ()  # of the parts of the message: bot/wishes.py
+    spoken_of: str | None = None  # the order that the turn before this one was about
+    whole: str = field(default="", repr=False)  # all of the message, when `text` is a part of it
 
     def values(self, entity: str) -> list[Any]:
         """The values of an entity in this message, in the order they were said."""
@@ -51,6 +54,18 @@ class Turn:
 
     def value(self, entity: str) -> Any:
         return next(iter(self.values(entity)), None)
+
+    def part(self, start: int, end: int) -> Turn:
+        """This turn as if only that stretch had been said. A proof may stand anywhere, so `whole` is kept."""
+        inside = tuple(one for one in self.entities if start <= int(one.get("start", start)) < end)
+        return replace(
+            self, text=self.text[start:end].strip(), entities=inside, whole=self.whole or self.text
+        )
+
+    def part_of(self, wish: dict[str, Any]) -> Turn:
+        """The stretch of one wish; what stands before the first belongs to the first."""
+        first = self.wishes[0] is wish
+        return self.part(0 if first else int(wish["start"]), int(wish["end"]))
 
 
 def read_turn(tracker: Tracker) -> Turn:
@@ -86,7 +101,22 @@ def read_turn(tracker: Tracker) -> Turn:
             if not str(event.get("text") or "").startswith("/")
         ),
         at=float(last.get("timestamp") or 0.0),
+        wishes=() if pressed else tuple(latest.get("wishes") or ()),
+        whole="" if pressed else text,
+        spoken_of=_spoken_of(tracker),
     )
+
+
+def _spoken_of(tracker: Tracker) -> str | None:
+    """The order number remembered since the message before this one."""
+    users = 0
+    for event in reversed(tracker.events or []):
+        users += event.get("event") == "user"
+        if users > 1:
+            return None
+        if event.get("event") == "slot" and event.get("name") == "order_number":
+            return str(event["value"]) if event.get("value") else None
+    return None
 
 
 def read_language(slot: Any, locale: Any) -> Language:

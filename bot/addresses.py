@@ -68,9 +68,13 @@ INTRO = re.compile(
 CHANGED_TO = re.compile(
     r"(?:改|换|修改|变更|更正|更新)(?:一下)?(?:收货)?(?:地址)?(?:成|为|到|至)\s*[::,]?|(?:寄|送|发)(?:到|往|至|去)\s*[::,]?|新(?:的)?(?:收货)?地址(?:是|为)?\s*[::]?|(?:应该|正确的?)(?:地址)?是\s*[::]?"
 )
-INTRO_EN = re.compile(
-    r"^\s*(?:please\s+)?(?:(?:can|could) you\s+)?(?:(?:change|update|set)\s+(?:the|my)?\s*(?:delivery |shipping )?address\s+to"
-    r"|(?:ship|send|deliver)\s+(?:it|them)?\s*to|(?:my|the)\s+new\s+address\s+is|new address)\s*[::,]?\s*",
+CHANGED_TO_EN = re.compile(
+    r"\b(?:ship|send|deliver|redirect|forward|reroute|change|update|set|mov(?:e|ed|ing)|relocated)\b[^,;\n]{0,60}?\bto\b\s*[::,]?"
+    r"|\b(?:my |the )?(?:new|correct|right) (?:delivery |shipping )?address(?: is|\s*[::])?\s*[::,]?",
+    re.I,
+)
+TAIL_EN = re.compile(
+    r"[,;.]?\s*(?:(?:and )?(?:my |the )?(?:phone|mobile|cell)(?: number)?\s*)?(?:ends?|ending|last (?:four|4)(?: digits)?)\s*(?:in|with|is|are)?\s*\d{4}(?!\d)\.?",
     re.I,
 )
 LABEL = re.compile(r"(收货人|收件人|姓名|联系人|电话|手机号?码?|地址|邮编|邮政编码)\s*[::]?\s*")
@@ -156,7 +160,10 @@ def _place(word: str) -> bool:
 
 
 def _english(text: str) -> dict[str, str] | None:
-    text = INTRO_EN.sub("", text).strip(" ,.\n")
+    text = TAIL_EN.sub(" ", OTHER_NUMBER.sub(" ", text))
+    # "I moved, please send it to …": what stands before the place is talk.
+    *_, after = CHANGED_TO_EN.split(text)
+    text = re.sub(r"^to\s+", "", (after if STREET_SIGN_EN.search(after) else text).strip(" ,.\n"))
     if not STREET_SIGN_EN.search(text):
         return None
     found: dict[str, str] = {}
@@ -177,7 +184,9 @@ def _english(text: str) -> dict[str, str] | None:
     for place in range(len(parts) - 1, 0, -1):  # never in the first part: that is the street's own number
         if postcode := EN_POSTCODE.search(parts[place]):
             found["postcode"] = postcode[1].upper()
-            parts[place] = (parts[place][: postcode.start()] + parts[place][postcode.end() :]).strip()
+            before, after = parts[place][: postcode.start()].strip(), parts[place][postcode.end() :].strip()
+            # What follows "TX 73301" is talk; what follows "10115" alone is the city.
+            parts[place:] = [before] if before else [after, *parts[place + 1 :]]
             break
     parts = [part for part in parts if part]
     if (

@@ -12,31 +12,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.normalise import ORDER_TOKEN, normalise
+from bot.addresses import read_address
+from bot.normalise import ORDER_TOKEN, normalise, visible
 
 ANSWERING = frozenset({"inform", "context_only"})
-CONVERSING = frozenset(
-    {"affirm", "deny", "inform", "correct", "stop", "context_only", "greet", "thanks", "bye"}
-)
 FALLBACK = "nlu_fallback"
 THREATENED = "complaint"  # whose action hands a threat over
-# Intents that start something about an order; wrongly started, they cost the shopper a turn or worse.
-FLOWS = frozenset(
-    {
-        "order_status",
-        "delivery",
-        "cancel_order",
-        "modify_address",
-        "modify_order",
-        "refund_request",
-        "refund_status",
-        "withdraw_request",
-        "return_request",
-        "exchange_request",
-        "invoice",
-        "price_protection",
-    }
-)
+# Intents that start something about an order, and the topic that carries it out; wrongly started, they cost the
+# shopper a turn or worse.
+TOPICS = {
+    "order_status": "order_status",
+    "delivery": "order_status",
+    "cancel_order": "cancel_order",
+    "modify_address": "modify_address",
+    "modify_order": "modify_order",
+    "refund_request": "refund",
+    "refund_status": "refund_status",
+    "withdraw_request": "withdraw_request",
+    "return_request": "return_goods",
+    "exchange_request": "exchange",
+    "invoice": "invoice",
+    "price_protection": "price_protection",
+}
+FLOWS = frozenset(TOPICS)
 
 # Bare answers: a number, an ordinal, a courier, a way to pay, a size, a colour, a place, a day, "this one".
 _BARE = re.compile(
@@ -51,6 +49,25 @@ _BARE = re.compile(
 )
 _DROPPED = re.compile(
     r"(?:我)?(?:都|就)?(?:不要|不用|不需要|不想要|不买|不退|不换|不取消|不改)了?(?:吧|啊|谢谢)?|算了(?:吧)?|i don'?t want (?:it|that|this)",
+    re.I,
+)
+
+# Said of a parcel that is still to go somewhere, beside a whole address.
+_MOVES = re.compile(
+    r"搬(?:家|走|了|到)|地址(?:变|换|改|错|写错|填错|不对)|新(?:的)?(?:收货)?地址|(?:改|换)(?:个|下|一下)?(?:收货)?地址"
+    r"|(?:请|麻烦|帮我?|给我|帮忙|改|换|重新|要)[^,，。?？]{0,14}?(?:寄|送|发|邮|配送|改|换)(?:到|往|去|至|成|为)"
+    r"|\b(?:moved|moving|relocated|new (?:delivery |shipping )?address|change (?:the|my) (?:delivery |shipping )?address)\b"
+    r"|\b(?:please|can you|could you|kindly|instead)\b[^.?!]{0,60}?\b(?:send|ship|deliver|redirect|forward|reroute)\b[^.?!]{0,60}?\bto\b"
+    r"|^(?:send|ship|deliver|redirect|forward|reroute)\b[^.?!]{0,60}?\bto\b",
+    re.I,
+)
+_PLACE = re.compile(r"退货(?:的)?地址|寄回|寄到哪|\breturn(?:s|ing)? (?:it|them|address|to)\b", re.I)
+
+_TAKES_BACK = re.compile(
+    rf"(?:撤销|撤回|撤掉)[^,，。;；]{{0,24}}(?:申请|退货|换货|退款|价保|售后)|(?:申请|退货|换货|退款|价保|售后)[^,，。;；]{{0,8}}(?:撤销|撤回|撤掉|撤了)"
+    rf"|取消(?:掉|一下|了|我的?|这个|那个|刚才|之前|的|订单|号|{ORDER_TOKEN}|\s)*?(?:的)?(?:退货|换货|售后|退款(?=申请))(?!退款)(?:申请)?"
+    r"|\bwithdraw\b[^.?!]{0,40}\b(?:return|exchange|refund|request|claim)"
+    r"|\bcancel (?:(?:my|the|this|that|a) )?(?:(?:return|exchange|refund)(?: request)?|(?:after-sales )?(?:request|claim))\b(?! (?:my|the|it|me)\b)",
     re.I,
 )
 
@@ -71,15 +88,26 @@ def is_bare(text: str) -> bool:
 
 
 def in_context(
-    text: str, ranking: Sequence[tuple[str, float]], question: str | None, gate: Gate = Gate()
+    text: str,
+    ranking: Sequence[tuple[str, float]],
+    question: str | None,
+    gate: Gate = Gate(),
+    wishes: Sequence[tuple[str, float]] = (),
 ) -> list[tuple[str, float]]:
     """The ranking of intents, seen beside the question that stands (`question`, or None).
 
     The answer begins with what to act on; the rest keeps its order. Confidences are the classifier's.
+    `wishes` are those of the message's parts (`bot.wishes`), in the order they were said.
     """
     ranking = list(ranking)
     if not ranking:
         return [(FALLBACK, 0.0)]
+    if gives_new_address(text):
+        return _first("modify_address", ranking, 0.9)
+    if takes_back(text):
+        return _first("withdraw_request", ranking, 0.9)
+    if question is None:
+        ranking = _led(ranking, wishes)
     top, sure = ranking[0]
     if question is not None:
         if _DROPPED.fullmatch(normalise(text)):
@@ -101,6 +129,28 @@ def in_context(
     rival = next((chance for name, chance in ranking[1:] if name not in ANSWERING), 0.0)
     if sure < gate.least or sure - rival < gate.gap:
         return [(FALLBACK, sure), *ranking]
+    return ranking
+
+
+def gives_new_address(text: str) -> bool:
+    """Whether a message says where else to deliver: "I moved, please send it to 12 Oak Lane, ..."."""
+    text = visible(text)
+    return _MOVES.search(text) is not None and _PLACE.search(text) is None and read_address(text) is not None
+
+
+def takes_back(text: str) -> bool:
+    """Whether a request under way is to be withdrawn: "撤销退货申请", "cancel my return"; the order is not meant."""
+    return _TAKES_BACK.search(normalise(text)) is not None
+
+
+def _led(ranking: list[tuple[str, float]], wishes: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Several wishes begin with the one said first; a single one said clearly outweighs what stands around it."""
+    if not wishes or ranking[0][0] in ("human_agent", "complaint"):
+        return ranking
+    name, sure = wishes[0]
+    blurred = ranking[0][0] in FLOWS | ANSWERING | {"deny"} and ranking[0][1] + 0.2 < sure
+    if len(wishes) > 1 or (blurred and sure >= 0.9 and name in FLOWS):
+        return _first(name, ranking, min(max(sure, ranking[0][1]) + 0.1, 0.99))
     return ranking
 
 

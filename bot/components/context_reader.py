@@ -60,14 +60,18 @@ class ContextReader(GraphComponent, IntentClassifier):
             if not text:
                 continue
             pairs = [(one["name"], one["confidence"]) for one in ranking]
+            wishes = [(one["intent"], one["confidence"]) for one in message.get("wishes") or []]
             heard = [
                 {"name": name, "confidence": chance}
-                for name, chance in in_context(str(text), pairs, question, self._gate)
+                for name, chance in in_context(str(text), pairs, question, self._gate, wishes)
             ]
             note = (message.get("metadata") or {}).get("note")
             if isinstance(note, dict) and speaks_of(note, str(text)):
                 # what a person said is the fallback's to recall, whatever the words seemed to be
-                heard = [{"name": FALLBACK, "confidence": 1.0}, *(one for one in heard if one["name"] != FALLBACK)]
+                heard = [
+                    {"name": FALLBACK, "confidence": 1.0},
+                    *(one for one in heard if one["name"] != FALLBACK),
+                ]
             if question is None and (message.get("language") or {}).get("code") == "other":
                 # whatever the words seemed to be, the answer is which languages there are
                 heard = [

@@ -9,13 +9,15 @@ from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.classifiers.classifier import IntentClassifier
-from rasa.shared.nlu.constants import INTENT, TEXT
+from rasa.shared.nlu.constants import ENTITIES, INTENT, TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from bot.intent_model import IntentModel, Options, encode_examples
+from bot.wishes import read_wishes
 
 SHOWN = 10  # intents in the ranking
+WHOLE = frozenset({"address", "email", "order_number", "phone", "money"})  # entities that no wish ends in
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
@@ -80,4 +82,11 @@ class LinearIntentClassifier(GraphComponent, IntentClassifier):
             ]
             message.set(INTENT, ranking[0], add_to_output=True)
             message.set("intent_ranking", ranking, add_to_output=True)
+            spans = [
+                (one["start"], one["end"])
+                for one in message.get(ENTITIES, [])
+                if one["entity"] in WHOLE and "start" in one
+            ]
+            wishes = read_wishes(str(text), spans, self._model.rank)
+            message.set("wishes", [wish.as_dict() for wish in wishes], add_to_output=True)
         return messages

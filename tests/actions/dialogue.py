@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rasa_sdk import Action, Tracker
+from rasa_sdk.events import FollowupAction
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import ActionExecutionRejection
 
+from actions.answer import ActionAnswer
 from actions.cancel_order import CancelOrderForm
 from actions.complaint import ActionComplaint
 from actions.exchange import ExchangeForm
@@ -30,6 +33,7 @@ from actions.order_status import OrderStatusForm
 from actions.price_protection import PriceProtectionForm
 from actions.refund import RefundForm, RefundStatusForm, WithdrawRequestForm
 from actions.return_goods import ReturnGoodsForm
+from actions.turn import Turn
 from bot.claims import check_reply
 from bot.message import Reply, with_opening
 from bot.settings import PROJECT_ROOT
@@ -54,15 +58,19 @@ ORDER_NUMBER = re.compile(r"(?<!\d)8\d{16}(?!\d)")
 PAYLOAD = re.compile(r"^/(?P<intent>\w+)(?P<entities>\{.*\})?$", re.S)
 
 
-class ActionAnswer(Action):
-    """Stands for the answer from the articles, which has tests of its own."""
+class FixedAnswer(ActionAnswer):
+    """An article instead of a search for one, which has tests of its own."""
 
-    def name(self) -> str:
-        return "action_answer"
-
-    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[Any]:
+    async def answer(
+        self,
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        turn: Turn,
+        question: str,
+        form: str | None = None,
+    ) -> list[Any]:
         dispatcher.utter_message(response="answer", answer="[article]")
-        return []
+        return [FollowupAction(form)] if form else []
 
 
 @dataclass
@@ -110,7 +118,7 @@ class Dialogue:
         self.ran: list[str] = []
         self.clock = 1_000_000.0
         self.actions: dict[str, Action] = {action().name(): action() for action in ACTIONS}
-        self.actions["action_answer"] = ActionAnswer()
+        self.actions["action_answer"] = FixedAnswer()
 
     @property
     def text(self) -> str:
@@ -138,16 +146,35 @@ class Dialogue:
         entities: dict[str, Any] | None = None,
         media: list[str] | None = None,
         ranking: list[tuple[str, float]] | None = None,
+        wishes: list[tuple[str, str]] | None = None,
     ) -> Dialogue:
-        """The shopper writes. Numbers of the demo shop and the language are found as the pipeline would."""
-        found = [{"entity": "order_number", "value": number} for number in ORDER_NUMBER.findall(text)]
+        """The shopper writes. Numbers of the demo shop and the language are found as the pipeline would.
+
+        `wishes` are (intent, the part of the text that says it), in the order they are said.
+        """
+        found: list[dict[str, Any]] = [
+            {"entity": "order_number", "value": match[0], "start": match.start(), "end": match.end()}
+            for match in ORDER_NUMBER.finditer(text)
+        ]
         found += [{"entity": name, "value": value} for name, value in (entities or {}).items()]
         if re.search(r"[\u3400-\u9fff]", text):
             self.slots["language"] = "zh"
         elif re.search(r"[A-Za-z]{2}", re.sub(r"\S+@\S+", "", text)):
             self.slots["language"] = "en"
         ranking = ranking or [(intent or "", confidence)]
-        await self._turn(text, intent, confidence, found, ranking, media or [])
+        starts = [text.index(part) for _, part in wishes or ()]
+        parts = [
+            {
+                "intent": name,
+                "confidence": 0.95,
+                "start": start,
+                "end": end,
+                "text": text[start:end].strip(),
+                "added": re.match(r"另外|还有|顺便|再|and |also ", part) is not None,
+            }
+            for (name, part), start, end in zip(wishes or (), starts, [*starts[1:], len(text)], strict=False)
+        ]
+        await self._turn(text, intent, confidence, found, ranking, media or [], parts)
         return self
 
     async def press(self, title: str) -> Dialogue:
@@ -177,6 +204,7 @@ class Dialogue:
         entities: list[dict[str, Any]],
         ranking: list[tuple[str, float]],
         media: list[str],
+        wishes: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.clock += 10
         self.said, self.ran = [], []
@@ -185,6 +213,7 @@ class Dialogue:
             "intent": {"name": intent, "confidence": confidence},
             "entities": entities,
             "intent_ranking": [{"name": name, "confidence": sure} for name, sure in ranking],
+            "wishes": list(wishes),
         }
         metadata = self.metadata | {"media": [{"media_id": one, "kind": "image"} for one in media]}
         event = {"event": "user", "text": text, "timestamp": self.clock, "metadata": metadata}

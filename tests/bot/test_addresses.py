@@ -101,3 +101,24 @@ def test_talk_before_the_new_place_is_no_part_of_it():
         assert ("浙江省", "杭州市", "西湖区", "文三路1号") == tuple(
             found[key] for key in ("province", "city", "district", "street")
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "I moved, please send 87470852120242022 to 500 Howard Street, San Francisco, CA 94105, phone ends in 0142",
+            {"street": "500 Howard Street", "city": "San Francisco", "province": "CA", "postcode": "94105"},
+        ),
+        (
+            "We are moving to 14 Oak Avenue, Austin, TX 73301 next week, can you send it there?",
+            {"street": "14 Oak Avenue", "city": "Austin", "province": "TX", "postcode": "73301"},
+        ),
+        (
+            "please deliver to Anna Smith, 7 Hill Road, Leeds LS1 4AB",
+            {"name": "Anna Smith", "street": "7 Hill Road", "city": "Leeds", "postcode": "LS1 4AB"},
+        ),
+    ],
+)
+def test_what_stands_around_an_english_address_is_talk(text, wanted):
+    assert wanted == read_address(text)

@@ -60,3 +60,61 @@ def test_there_is_always_an_answer(text, ranking, question):
 
     assert heard
     assert {name for name, _ in ranking} <= {name for name, _ in heard}
+
+
+@pytest.mark.parametrize(
+    ("text", "moves"),
+    [
+        ("I moved, please send order 8123 4567 to 500 Howard Street, San Francisco, California 94105", True),
+        ("We are moving to 14 Oak Avenue, Austin, TX 73301, can you send it there?", True),
+        ("Can you please ship my parcel to 7 Hill Road, Leeds LS1 4AB instead", True),
+        ("我搬家了，请寄到浙江省杭州市西湖区文三路100号2幢301", True),
+        ("帮我把订单送到北京市朝阳区建国路88号院1号楼1001", True),
+        ("where is my parcel? It was to be sent to 12 Green Street, Bristol", False),
+        ("你们寄到了浙江省杭州市西湖区文三路100号，我没收到", False),
+        ("I moved, what do I have to do?", False),
+    ],
+)
+def test_a_new_place_to_deliver_to_is_a_change_of_address(text, moves):
+    """Whatever the classifier made of so many numbers and names."""
+    heard = in_context(text, [("inform", 0.7), ("delivery", 0.2)], None)
+
+    assert moves == (heard[0][0] == "modify_address")
+
+
+def test_of_several_wishes_the_first_begins():
+    ranking = [("invoice", 0.77), ("return_request", 0.15)]
+    wishes = [("return_request", 0.72), ("invoice", 1.0)]
+
+    assert "return_request" == in_context("退掉第二件,另外发票开了吗？", ranking, None, wishes=wishes)[0][0]
+    assert "invoice" == in_context("不想要了，另外发票开了吗？", ranking, "reason", wishes=wishes)[0][0]
+
+
+def test_one_clear_wish_outweighs_a_blurred_whole_but_no_complaint():
+    wish = [("refund_request", 0.99)]
+
+    assert (
+        "refund_request"
+        == in_context("鞋子没到，我要退款", [("refund_status", 0.6)], None, wishes=wish)[0][0]
+    )
+    assert "complaint" == in_context("太差了，我要退款", [("complaint", 0.5)], None, wishes=wish)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "withdrawn"),
+    [
+        ("撤销86315864174097275的退货申请", True),
+        ("我不换了，把换货申请撤了吧", True),
+        ("取消退货", True),
+        ("I want to withdraw my return request for order 8123456789", True),
+        ("please cancel my exchange", True),
+        ("取消订单并退款", False),
+        ("取消订单81146420526351696，退货退款", False),
+        ("cancel my order and return my money", False),
+        ("我要退货", False),
+    ],
+)
+def test_taking_back_a_request_is_not_making_one(text, withdrawn):
+    heard = in_context(text, [("return_request", 0.7), ("cancel_order", 0.2)], None)
+
+    assert withdrawn == (heard[0][0] == "withdraw_request")

@@ -1,0 +1,107 @@
+"""Which of several: orders that suit come first, and "the other one" is the other one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bot.orders.shop.samples import sample
+
+
+async def test_for_a_return_only_orders_that_can_go_back_are_offered(world, shopper):
+    talk = await shopper("return_day3").say("我要退货", "return_request")
+
+    assert "目前可以办理的" in talk.text and "其他订单" == talk.buttons[-1]
+    assert all("已签收" in title for title in talk.buttons[:-1])
+
+
+async def test_another_order_shows_the_rest_and_a_choice_there_is_refused_with_its_clause(world, shopper):
+    talk = await shopper("return_day3").say("我要退货", "return_request")
+    offered = talk.buttons[:-1]
+    await talk.press("其他订单")
+    assert not set(offered) & set(talk.buttons)
+    await talk.press(next(title for title in talk.buttons if "已付款" in title))
+    await talk.press("不想要了")
+
+    assert "没办法办理" in talk.text
+
+
+async def test_when_no_order_suits_it_is_said(world, shopper):
+    talk = shopper("price_no_drop")  # C1007
+    state = await world.state()
+    for number, order in state["orders"].items():
+        if order["customer_id"] == sample("price_no_drop").customer_id:
+            await world.session.post(f"{world.url}/_orders/{number}", json={"state": "delivered"})
+    await talk.say("取消订单", "cancel_order")
+
+    assert "不符合办理条件" in talk.text and 5 == len(talk.buttons)
+
+
+async def test_of_two_orders_the_other_one_is_taken(world, shopper):
+    talk = await shopper("cancel_paid").say("取消订单", "cancel_order")
+    first, *_ = [one for one in talk.buttons if one != "其他订单"]
+    await talk.press(first)
+    await talk.say("不是这个，另一个", "correct")
+
+    # More than two: the choice comes again without the one that was turned down.
+    assert first not in talk.buttons and talk.buttons
+
+
+async def test_the_other_item_in_english(world, shopper):
+    order = sample("return_day3_en")
+    talk = shopper("return_day3_en")
+    await talk.say(f"I want to return {order.number}", "return_request")
+    await talk.say("the first one")
+    assert "why" in talk.text
+    await talk.say("no, the other one", "context_only")
+    assert "Plush bear" in talk.text and "How many" in talk.text
+    await talk.say("1")
+    await talk.press("Changed my mind")
+    await talk.press("Confirm")
+
+    [request] = (await world.order("return_day3_en"))["requests"]
+    assert ["L2"] == [line["line_id"] for line in request["lines"]]
+
+
+async def test_the_other_item_over_the_plan_in_chinese(world, shopper):
+    order = sample("return_day3")
+    talk = shopper("return_day3")
+    await talk.say(f"我要退货 {order.number}", "return_request")
+    await talk.say("第二件")
+    await talk.press("不想要了")
+    old = talk.said[-1].buttons[0]["payload"]
+    await talk.say("不是这件，是另一件", "correct")
+    await talk.say("1")
+    await talk.send(old)
+    assert [] == await world.receipts()
+    await talk.say("确认", "affirm")
+
+    [request] = (await world.order("return_day3"))["requests"]
+    assert ["L1"] == [line["line_id"] for line in request["lines"]]
+
+
+async def test_the_request_that_can_be_withdrawn_is_the_one_that_is_meant(world, shopper):
+    order = await world.order("return_under_way")
+    paid = {
+        "id": "RQ1",
+        "operation": "price_protection",
+        "status": "approved",
+        "amount": {"amount": 100, "currency": "CNY"},
+        "created_at": datetime.now(UTC).isoformat(),
+        "lines": [],
+    }
+    await world.change("return_under_way", requests=[*order["requests"], paid])
+    talk = shopper("return_under_way")
+    await talk.say(f"撤销申请 {order['number']}", "withdraw_request")
+    assert ["确认", "取消"] == talk.buttons
+    await talk.press("确认")
+
+    [receipt] = await world.receipts()
+    assert order["requests"][0]["id"] == receipt["request_id"]
+
+
+async def test_money_that_has_been_sent_cannot_be_withdrawn(world, shopper):
+    order = sample("refund_under_way")
+    talk = shopper("refund_under_way")
+    await talk.say(f"撤销退款申请 {order.number}", "withdraw_request")
+
+    assert "不能再修改或撤销" in talk.text and [] == await world.receipts()
