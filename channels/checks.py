@@ -26,9 +26,17 @@ from channels.gateway import Gateway
 from channels.store import Store
 from channels.telegram import TelegramAccount
 from channels.wechat.api import REMEDIES, ApiError, OfficialAccountApi
-from channels.wechat.envelope import FRESH, Envelope, read_key, signature
+from channels.wechat.envelope import FRESH, Envelope, read_key
 from channels.wecom import WecomApi, WecomError
 
+WECOM_REMEDIES = {
+    40001: "the secret is wrong: copy the one of 微信客服, not of another app",
+    40013: "the corpid is wrong",
+    60020: "this machine's address is not among the trusted addresses (企业可信IP): add it",
+    60011: "the secret may not use 微信客服: allow its API in the console",
+    48002: "the secret may not use 微信客服: allow its API in the console",
+    45009: "the platform's limit of calls is reached: wait",
+}
 TIMEOUT = aiohttp.ClientTimeout(total=6)
 
 
@@ -40,7 +48,7 @@ async def check_wechat(settings: Settings) -> AsyncIterator[Finding]:
             where = f"wechat.{name}"
             try:
                 keys = (read_key(account.aes_key, f"{where}.aes_key"),) if account.aes_key else ()
-                Envelope(account.token, account.appid, mode=account.mode, keys=keys)
+                envelope = Envelope(account.token, account.appid, mode=account.mode, keys=keys)
             except SettingsError as exc:
                 yield Finding(where, "error", str(exc), f"correct {where} in kefu.yml or .env")
                 continue
@@ -71,21 +79,21 @@ async def check_wechat(settings: Settings) -> AsyncIterator[Finding]:
                     yield Finding(where, "error", str(exc), remedy)
                 finally:
                     await api.close()
-            async for finding in _own_address(settings, where, f"/wechat/{name}", account.token):
+            async for finding in _own_address(settings, where, f"/wechat/{name}", envelope):
                 yield finding
     finally:
         await engine.dispose()
 
 
-async def _own_address(settings: Settings, where: str, path: str, token: str) -> AsyncIterator[Finding]:
+async def _own_address(
+    settings: Settings, where: str, path: str, envelope: Envelope
+) -> AsyncIterator[Finding]:
     """Ask ourselves as the platform would, at the public address when there is one."""
     base = settings.gateway.public_url or settings.gateway.url
-    query = {"timestamp": str(int(time.time())), "nonce": "doctor", "echostr": "kefu"}
-    query["signature"] = signature(token, query["timestamp"], query["nonce"])
     try:
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT) as session,
-            session.get(base.rstrip("/") + path, params=query) as response,
+            session.get(base.rstrip("/") + path, params=envelope.check_query("kefu")) as response,
         ):
             text = await response.text()
     except (aiohttp.ClientError, TimeoutError) as exc:
@@ -99,7 +107,10 @@ async def _own_address(settings: Settings, where: str, path: str, token: str) ->
     else:
         yield Finding(
             where, "error", f"{base}{path} answered {response.status} to the platform's check",
-            "restart the gateway, so that it reads the same token; look for another program at that address",
+            {
+                403: "the gateway that runs has another token or key: restart it",
+                404: f"the gateway that runs knows no {where}: restart it, or another program has that address",
+            }.get(response.status, "look at what stands between the platform and the gateway (a proxy, a login)"),
         )  # fmt: skip
     if not base.startswith("https://"):
         yield Finding(
@@ -117,7 +128,7 @@ async def check_wecom(settings: Settings) -> AsyncIterator[Finding]:
             where = f"wecom.{name}"
             try:
                 keys = (read_key(enterprise.aes_key, f"{where}.aes_key"),)
-                Envelope(enterprise.token, enterprise.corpid, keys=keys)
+                envelope = Envelope(enterprise.token, enterprise.corpid, keys=keys)
             except SettingsError as exc:
                 yield Finding(where, "error", str(exc), f"correct {where} in kefu.yml or .env")
                 continue
@@ -125,13 +136,10 @@ async def check_wecom(settings: Settings) -> AsyncIterator[Finding]:
             try:
                 found = await api.call("kf/account/list", {"offset": 0, "limit": 100})
             except WecomError as exc:
-                remedies = {
-                    40001: "the secret is wrong: copy the one of 微信客服, not of another app",
-                    40013: "the corpid is wrong",
-                    60020: "this machine's address is not among the trusted addresses (企业可信IP): add it",
-                    None: f"check the network towards {enterprise.base_url}",
-                }
-                yield Finding(where, "error", str(exc), remedies.get(exc.code, "see docs/wecom.md"))
+                remedy = WECOM_REMEDIES.get(exc.code or 0, "look the code up in docs/wecom.md")
+                if exc.code is None:
+                    remedy = f"check the network towards {enterprise.base_url}"
+                yield Finding(where, "error", str(exc), remedy)
             else:
                 accounts = found.get("account_list") or []
                 level: Any = "ok" if accounts else "warning"
@@ -141,6 +149,8 @@ async def check_wecom(settings: Settings) -> AsyncIterator[Finding]:
                 )  # fmt: skip
             finally:
                 await api.close()
+            async for finding in _own_address(settings, where, f"/wecom/{name}", envelope):
+                yield finding
     finally:
         await engine.dispose()
 
@@ -170,8 +180,33 @@ async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding(where, "ok", f"the bot is @{account.bot.username}")
             for finding in _hook(settings, where, name, bot.mode, hook):
                 yield finding
+            if bot.mode == "webhook":
+                yield await _webhook_open(settings, where, name, bot.webhook_secret)
         finally:
             await account.bot.shutdown()
+
+
+async def _webhook_open(settings: Settings, where: str, name: str, secret: str) -> Finding:
+    """Knock at our webhook with the secret and no update in the hand: ours says 400, and has done nothing."""
+    url = f"{(settings.gateway.public_url or settings.gateway.url).rstrip('/')}/telegram/{name}"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            session.post(url, data=b"{}", headers={"X-Telegram-Bot-Api-Secret-Token": secret}) as response,
+        ):
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError) as exc:
+        return Finding(
+            where, "error", f"{url} does not answer ({type(exc).__name__})",
+            "start the gateway; put it behind HTTPS on port 443, 80, 88 or 8443",
+        )  # fmt: skip
+    if status == 400:
+        return Finding(where, "ok", f"{url} is open to Telegram")
+    remedy = {
+        403: "the gateway that runs has another webhook_secret: restart it",
+        404: f"the gateway that runs knows no {where} with a webhook: restart it, or another program has that address",
+    }.get(status, "look at what stands between Telegram and the gateway (a proxy, a login)")
+    return Finding(where, "error", f"{url} answered {status} to a knock with the secret", remedy)
 
 
 def _hook(settings: Settings, where: str, name: str, mode: str, hook: Any) -> list[Finding]:
@@ -197,23 +232,32 @@ def _hook(settings: Settings, where: str, name: str, mode: str, hook: Any) -> li
 
 
 async def check_clock(settings: Settings) -> AsyncIterator[Finding]:
-    """Signed letters older than ten minutes are refused, so a wrong clock silences WeChat."""
-    for name, account in settings.wechat.items():
+    """Signed letters older than ten minutes are refused, so a wrong clock silences WeChat and WeCom; with Telegram
+    it spoils links and promises."""
+    platforms = [
+        *((f"wechat.{name}", account.base_url) for name, account in settings.wechat.items()),
+        *((f"wecom.{name}", enterprise.base_url) for name, enterprise in settings.wecom.items()),
+        *((f"telegram.{name}", bot.base_url) for name, bot in settings.telegram.items() if not bot.proxy),
+    ]
+    for where, base_url in platforms:
         try:
             async with (
                 aiohttp.ClientSession(timeout=TIMEOUT) as session,
-                session.get(account.base_url) as response,
+                session.get(base_url) as response,
             ):
                 stamp = response.headers.get("Date")
         except (aiohttp.ClientError, TimeoutError):
-            return  # said by the account's own check
-        if stamp:
-            ahead = time.time() - parsedate_to_datetime(stamp).timestamp()
-            if abs(ahead) > FRESH / 2:
-                yield Finding(
-                    f"wechat.{name}", "error", f"this machine's clock is {ahead:+.0f} s off the platform's",
-                    "set the clock (systemd-timesyncd or chrony)",
-                )  # fmt: skip
+            continue  # said by the platform's own check
+        if not stamp:
+            continue
+        ahead = time.time() - parsedate_to_datetime(stamp).timestamp()
+        if abs(ahead) > FRESH / 2:
+            yield Finding(
+                where, "error", f"this machine's clock is {ahead:+.0f} s off the platform's",
+                "set the clock (systemd-timesyncd or chrony)",
+            )  # fmt: skip
+        else:
+            yield Finding(where, "ok", f"the clock agrees with the platform's ({ahead:+.0f} s)")
 
 
 async def check_web(settings: Settings) -> AsyncIterator[Finding]:

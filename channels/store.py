@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -220,19 +221,58 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+class _Turnstile:
+    """Lets one through at a time: the urgent first, each kind in the order it came."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._urgent: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def passed(self, *, urgent: bool) -> AsyncIterator[None]:
+        if self._taken:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            (self._urgent if urgent else self._others).append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._next()  # it was our turn already: pass it on
+                raise
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._next()
+
+    def _next(self) -> None:
+        for queue in (self._urgent, self._others):
+            while queue:
+                turn = queue.popleft()
+                if not turn.done():
+                    turn.set_result(None)  # `_taken` stays set: nobody slips in between
+                    return
+        self._taken = False
+
+
 class Store:
     """Transactions over the tables above."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.embedded = engine.dialect.name == "sqlite"
-        self._one_writer = asyncio.Lock()
+        self._turnstile = _Turnstile()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction. On SQLite one at a time: queueing here is quicker than its busy timeout."""
+    async def write(self, *, urgent: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction. On SQLite one at a time: queueing here is quicker than its busy timeout.
+
+        `urgent` goes before the others: what a platform has taken already must be written down before a kill
+        can make it go out again.
+        """
         if self.embedded:
-            async with self._one_writer, self.engine.begin() as connection:
+            async with self._turnstile.passed(urgent=urgent), self.engine.begin() as connection:
                 yield connection
         else:
             async with self.engine.begin() as connection:
@@ -704,7 +744,7 @@ class Store:
             values["done_at"] = now_ms()
         if delivery.platform_id:
             values["platform_id"] = delivery.platform_id
-        async with self.write() as connection:
+        async with self.write(urgent=True) as connection:
             await connection.execute(
                 outbox.update().where(outbox.c.id.in_([message.id for message in messages])).values(**values)
             )

@@ -292,11 +292,11 @@ class WecomChannel:
         self, enterprise: _Enterprise, open_kfid: str, account: str, ring: tuple[str, float] | None
     ) -> None:
         async with self._gateway.store.read() as connection:
-            row = (
-                await connection.execute(select(cursors.c.cursor).where(cursors.c.account == account))
-            ).first()
+            row = (await connection.execute(select(cursors).where(cursors.c.account == account))).first()
+        if row is None:
+            await self._keep_cursor(account, "")  # so that a restart pulls by itself, from the same time on
         cursor = row.cursor if row else ""
-        oldest = 0.0 if row else time.time() - HISTORY
+        oldest = 0.0 if cursor else (row.at / 1000 if row else time.time()) - HISTORY
         while True:
             body: dict[str, Any] = {"limit": PULL_LIMIT, "open_kfid": open_kfid, "voice_format": 0}
             if cursor:
@@ -304,9 +304,14 @@ class WecomChannel:
             if ring is not None and ring[0] and time.monotonic() < ring[1]:
                 body["token"] = ring[0]
             page = await enterprise.api.call("kf/sync_msg", body)
+            # In order for every shopper, shoppers side by side: the cursor moves when all of them are safe.
+            by_shopper: dict[str, list[dict[str, Any]]] = {}
             for message in page.get("msg_list", ()):
                 if float(message.get("send_time", 0)) >= oldest:
-                    await self._take(enterprise, account, message)
+                    by_shopper.setdefault(_shopper(message), []).append(message)
+            await asyncio.gather(
+                *(self._take_all(enterprise, account, messages) for messages in by_shopper.values())
+            )
             cursor = str(page.get("next_cursor") or cursor)
             await self._keep_cursor(account, cursor)
             if not page.get("has_more"):
@@ -316,6 +321,12 @@ class WecomChannel:
         async with self._gateway.store.write() as connection:
             await connection.execute(cursors.delete().where(cursors.c.account == account))
             await connection.execute(cursors.insert().values(account=account, cursor=cursor, at=now_ms()))
+
+    async def _take_all(
+        self, enterprise: _Enterprise, account: str, messages: Sequence[dict[str, Any]]
+    ) -> None:
+        for message in messages:
+            await self._take(enterprise, account, message)
 
     async def _take(self, enterprise: _Enterprise, account: str, message: dict[str, Any]) -> None:
         """One pulled message. A broken one is logged and passed over; it must not stop the rest."""
@@ -632,6 +643,15 @@ class WecomChannel:
 
     async def typing(self, conversation: Conversation, on: bool) -> None:
         """The platform has no such thing."""
+
+
+def _shopper(message: dict[str, Any]) -> str:
+    """Whom a pulled message is about; events say it one level down."""
+    event = message.get("event")
+    named = message.get("external_userid") or (
+        event.get("external_userid") if isinstance(event, dict) else ""
+    )
+    return str(named or "")
 
 
 def _msgid(seed: str) -> str:

@@ -35,6 +35,7 @@ class FakeTelegram:
         self.confirmed = 0
         self.refuse_html = False
         self.conflict = False
+        self.last_error = ""  # what getWebhookInfo tells of the last delivery
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=30 * 1024 * 1024)
@@ -77,7 +78,10 @@ class FakeTelegram:
     def on_getwebhookinfo(self, form: dict[str, Any]) -> web.Response:
         url = (self.webhook or {}).get("url", "")
         waiting = len(self.updates)
-        return self._ok({"url": url, "has_custom_certificate": False, "pending_update_count": waiting})
+        found = {"url": url, "has_custom_certificate": False, "pending_update_count": waiting}
+        if self.last_error:
+            found |= {"last_error_date": int(time.time()), "last_error_message": self.last_error}
+        return self._ok(found)
 
     async def on_getupdates(self, form: dict[str, Any]) -> web.Response:
         if self.conflict:

@@ -54,6 +54,7 @@ class FakeWecom:
     fail_sync: int = 0
     lose_answers: int = 0
     tokens: int = 0
+    refuse_token: int = 0  # errcode
     files: dict[str, bytes] = field(default_factory=dict)
     too_late: bool = False  # the codes of events have run out
 
@@ -61,6 +62,7 @@ class FakeWecom:
         app = web.Application()
         app.router.add_get("/cgi-bin/gettoken", self.gettoken)
         app.router.add_get("/cgi-bin/media/get", self.media)
+        app.router.add_post("/cgi-bin/kf/account/list", self.accounts)
         app.router.add_post("/cgi-bin/kf/sync_msg", self.sync)
         app.router.add_post("/cgi-bin/kf/send_msg", self.send)
         app.router.add_post("/cgi-bin/kf/send_msg_on_event", self.send_on_event)
@@ -70,6 +72,8 @@ class FakeWecom:
 
     async def gettoken(self, request: web.Request) -> web.Response:
         self.tokens += 1
+        if self.refuse_token:
+            return web.json_response({"errcode": self.refuse_token, "errmsg": "refused"})
         return web.json_response({"errcode": 0, "access_token": "t1", "expires_in": 7200})
 
     async def sync(self, request: web.Request) -> web.Response:
@@ -105,6 +109,9 @@ class FakeWecom:
             self.lose_answers -= 1
             raise web.HTTPBadGateway()
         return web.json_response({"errcode": 0, "msgid": body["msgid"]})
+
+    async def accounts(self, request: web.Request) -> web.Response:
+        return web.json_response({"errcode": 0, "account_list": [{"open_kfid": KFID, "name": "shop"}]})
 
     async def media(self, request: web.Request) -> web.Response:
         data = self.files.get(request.query["media_id"])

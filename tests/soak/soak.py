@@ -47,6 +47,7 @@ from tests.channels.wechat.fake_wechat import (
 from tests.channels.wechat.fake_wechat import SECRET as APP_SECRET
 
 ECHO = re.compile(r"echo: (\S+:\d+)")
+PATIENCE = 300.0  # seconds after the end for the last answers, before they count as lost
 DOORS = ("web", "wechat", "wecom", "telegram")
 
 
@@ -249,7 +250,7 @@ class Shopper:
                     while True:
                         over = time.monotonic() >= self.world.until
                         waiting = set(self.wrote) - set(self.world.shown("web", self.name))
-                        if over and not unacked and (not waiting or time.monotonic() > self.world.until + 60):
+                        if over and not unacked and (not waiting or time.monotonic() > self.world.until + PATIENCE):
                             return
                         if conversation and not over and time.monotonic() >= due:
                             text, client_id = f"{self.name}:{n}", f"{self.name}-message-{n}"
@@ -291,7 +292,7 @@ class Shopper:
                             seq = frame["seq"]
                             if frame.get("author") == "bot":
                                 self.world.web[self.name].append(frame["text"])
-            if time.monotonic() > self.world.until + 90:
+            if time.monotonic() > self.world.until + PATIENCE:
                 return
             await asyncio.sleep(dice.uniform(0.1, 0.6))
 
@@ -372,7 +373,7 @@ async def soak(
                     await asyncio.sleep(world.dice.uniform(0, 1))
                     gateway = await start()
                 await asyncio.gather(*living)
-                patience = time.monotonic() + 60  # the last answers
+                patience = time.monotonic() + PATIENCE
                 while time.monotonic() < patience:
                     report = judge(world, shoppers)
                     if not any(report[door]["unanswered"] for door in DOORS):

@@ -105,6 +105,7 @@ class FakeWechat:
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     errors: list[int] = field(default_factory=list)  # errcodes for the next sends
     always: int | None = None  # errcode for every send
+    refuse_token: int = 0  # errcode of the token service
     hang: float = 0.0  # seconds the token service takes
     token: int = 0
     media: dict[str, bytes] = field(default_factory=dict)
@@ -127,6 +128,8 @@ class FakeWechat:
         self.calls["token"] += 1
         await asyncio.sleep(self.hang)
         body = await request.json()
+        if self.refuse_token:
+            return web.json_response({"errcode": self.refuse_token, "errmsg": "refused, hint: [x]"})
         if body.get("secret") != SECRET:
             return web.json_response({"errcode": 40125, "errmsg": "invalid appsecret"})
         assert body["force_refresh"] is False
