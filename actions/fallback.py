@@ -87,7 +87,11 @@ class ActionFallback(Action):
         if again:
             return give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
         guesses = guess(turn)
-        if guesses:
+        if turn.intent == "context_only":
+            known = [wish_button(name, turn.language) for name in guesses]
+            buttons = [*known, person_button(turn.language)] if known else menu(turn.language)
+            say(dispatcher, "ask_context", turn.language, buttons=buttons)
+        elif guesses:
             buttons = [wish_button(name, turn.language) for name in guesses]
             person = person_button(turn.language)
             say(dispatcher, "did_you_mean", turn.language, buttons=[*buttons, person])

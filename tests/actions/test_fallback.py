@@ -37,3 +37,33 @@ async def test_our_own_languages_do_not():
     await ActionFallback().run(dispatcher, tracker("en", "en"), {})
 
     assert dispatcher.messages and dispatcher.messages[0]["response"] != "other_language"
+
+
+async def test_a_remark_that_hangs_on_nothing_gets_one_question_and_then_a_person(shopper):
+    """Nothing is guessed and nobody is told that his plain words were not understood."""
+    talk = shopper()
+    await talk.say("那这个呢", "context_only")
+    assert "哪件事" in talk.text and talk.buttons and talk.handoff is None and talk.loop is None
+
+    await talk.say("第二个", "context_only")
+    assert talk.handoff is not None and talk.handoff["reason"] == "two_failures"
+
+
+async def test_the_question_offers_what_was_likely(shopper):
+    talk = shopper()
+    await talk.say(
+        "what about that one", "context_only", ranking=[("context_only", 0.6), ("exchange_request", 0.3)]
+    )
+
+    assert "What is this about?" in talk.text and talk.buttons[0] == "Exchange an item"
+
+
+async def test_two_close_guesses_are_offered_once(shopper):
+    """Did you mean A or B, with a person beside; the second time in a row a person comes."""
+    talk = shopper()
+    close = [("nlu_fallback", 0.4), ("refund_request", 0.4), ("refund_status", 0.38), ("greet", 0.05)]
+    await talk.say("退款的事", "nlu_fallback", ranking=close)
+    assert talk.buttons[:2] == ["申请退款", "查售后进度"] and talk.handoff is None
+
+    await talk.say("退款的那个事", "nlu_fallback", ranking=close)
+    assert talk.handoff is not None
