@@ -41,7 +41,7 @@ def recall_note(dispatcher: CollectingDispatcher, turn: Turn) -> bool:
     return True
 
 
-def note_words(note: dict[str, Any], language: Language) -> tuple[dict[str, str], Card]:
+def note_words(note: dict[str, Any], language: Language) -> tuple[dict[str, Any], Card]:
     """The placeholders of the responses, and the note itself as a quotation, which is no claim of the bot's."""
     agent = str(note.get("agent") or "") or _COLLEAGUE[language]
     at = _clock(note.get("at"), language)

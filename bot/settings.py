@@ -308,7 +308,14 @@ class DeskSettings(Section):
     # has no limit; a currency without a number is not approved. `agent` never approves.
     approve_up_to: dict[str, dict[str, int]] = Field(
         default_factory=lambda: {
-            "lead": {"CNY": 500_000, "HKD": 500_000, "USD": 70_000, "EUR": 65_000, "GBP": 55_000, "JPY": 100_000}
+            "lead": {
+                "CNY": 500_000,
+                "HKD": 500_000,
+                "USD": 70_000,
+                "EUR": 65_000,
+                "GBP": 55_000,
+                "JPY": 100_000,
+            }
         }
     )
     passwords: bool = True  # False: signing in by `oidc` only

@@ -28,7 +28,9 @@ FATES = frozenset(
 LOOKS = frozenset({"order_status", "delivery"})
 ENDS = frozenset({"cancel_order", "refund_request", "return_request"})
 SWAPS = frozenset({"exchange_request", "modify_order"})
-QUESTIONS = frozenset({"policy_question", "shipping_question", "product_question", "promotion", "payment_issue", "account"})
+QUESTIONS = frozenset(
+    {"policy_question", "shipping_question", "product_question", "promotion", "payment_issue", "account"}
+)
 
 Rank = Callable[[str], Sequence[tuple[str, float]]]
 Span = tuple[int, int]

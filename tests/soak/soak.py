@@ -250,7 +250,11 @@ class Shopper:
                     while True:
                         over = time.monotonic() >= self.world.until
                         waiting = set(self.wrote) - set(self.world.shown("web", self.name))
-                        if over and not unacked and (not waiting or time.monotonic() > self.world.until + PATIENCE):
+                        if (
+                            over
+                            and not unacked
+                            and (not waiting or time.monotonic() > self.world.until + PATIENCE)
+                        ):
                             return
                         if conversation and not over and time.monotonic() >= due:
                             text, client_id = f"{self.name}:{n}", f"{self.name}-message-{n}"
