@@ -69,6 +69,7 @@ async def explain_conversation(
     return {
         "conversation": row_dict(known),
         "turns": [_turn(n, message, reasons, sent, said) for n, message in numbered],
+        "between": _between(messages, reasons, sent, said) if turn is None else [],
         "replay": [_replay(known, message) for _, message in numbered],
     }
 
@@ -90,6 +91,17 @@ def _turn(n: int, message: Any, reasons: list[Any], sent: dict[str, Any], said: 
         "seconds": None if message.done_at is None else (message.done_at - message.received_at) / 1000,
         "replies": explained + others,
     }
+
+
+def _between(
+    messages: list[Any], reasons: list[Any], sent: dict[str, Any], said: list[Any]
+) -> list[dict[str, Any]]:
+    """What was said on nobody's turn: the clockwork's words, news of a promise, a person's."""
+    turns = {message.id for message in messages}
+    explained = [_reply(row, sent.get(row.reply)) for row in reasons if row.inbound not in turns]
+    audited = {row.reply for row in reasons}
+    others = [_unaudited(row) for row in said if row.inbound not in turns and row.id not in audited]
+    return sorted(explained + others, key=lambda one: str(one["at"]))
 
 
 def _reply(row: Any, message: Any | None) -> dict[str, Any]:
@@ -186,6 +198,10 @@ def render(found: dict[str, Any]) -> str:
             lines.append("  (no reply on record)")
         for reply in turn["replies"]:
             lines += _render_reply(reply)
+    if found["between"]:
+        lines += ["", "Between turns"]
+        for reply in found["between"]:
+            lines += [f"  {reply['at']}", *_render_reply(reply)]
     return "\n".join(lines)
 
 
@@ -217,6 +233,13 @@ def _render_reply(reply: dict[str, Any]) -> list[str]:
     checks = reply.get("checks") or {}
     add("checks", ", ".join(name if ok is True else f"{name} FAILED ({ok})" for name, ok in checks.items()))
     add("certificate", reply.get("certificate"))
+    more = reply.get("more") or {}
+    promise = more.get("promise") or {}
+    if promise:
+        add("promise", f"{promise.get('kind')} {promise.get('state')}, due {_iso(promise.get('due_at'))}")
+        add("shop says", (more.get("became") or {}).get("state"))
+    note = more.get("note") or {}
+    add("note", f"of {note.get('agent')}, {_iso(note.get('at'))}" if note else None)
     add("receipts", ", ".join(reply.get("receipts") or ()))
     add("versions", ", ".join(f"{name} {value}" for name, value in (reply.get("versions") or {}).items()))
     return lines

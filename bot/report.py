@@ -247,6 +247,8 @@ def _finder(contacts: Sequence[Contact]) -> Any:
 
 def _read_reason(contact: Contact, row: Any) -> None:
     why: dict[str, Any] = row.explain or {}
+    if why.get("promise"):
+        return  # news of an earlier contact's receipt, not what this one asked for
     if row.outcome == "claim_withheld":
         contact.withheld += 1
     topic = why.get("topic") or (row.intent if row.intent not in SMALL_TALK else None)

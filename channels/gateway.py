@@ -431,6 +431,9 @@ class Gateway:
                 said = await self.store.add_message(connection, known, draft, inbound=f"system:{key}")
                 if said is None:
                     return True  # all of it was stored before a kill
+                await self.store.add_audit(
+                    connection, draft.id, conversation, None, "sent", reply.explain, reply.receipts
+                )
             if current.owner in ("bot", "closed"):
                 handed = await change_owner(
                     self.store, connection, conversation, current, "pending", reason=handoff.reason

@@ -198,7 +198,13 @@ class PromiseKeeper:
             what = "goods" if promise.kind == "exchange" else "money"
             name = f"{name}_{'follow_up' if promise.kind == 'follow_up' else what}"
         reply = Reply(
-            text=words(name, promise, known.language), receipts=(promise.receipt,) if promise.receipt else ()
+            text=words(name, promise, known.language),
+            receipts=(promise.receipt,) if promise.receipt else (),
+            explain={
+                "response": f"promise_{name}",
+                "promise": as_facts(promise),
+                "became": outcome.model_dump(mode="json", exclude_none=True) if outcome else None,
+            },
         )
         key = f"promise:{promise.id}:{promise.state}"
         if promise.state in ("kept", "late"):

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
+from bot.explain import explain_conversation, render
 from bot.handoff import cases, promises
 from bot.message import Promised, Reply
 from bot.orders.models import Outcome
@@ -133,6 +134,10 @@ async def test_a_broken_promise_is_an_apology_and_a_case_with_the_packet(
     assert text in [turn["text"] for turn in case.packet["turns"]]
     assert 1 == len([line for line in lines if line.kind == "handoff"])
     assert "broken" == (await rows(house))[0].state
+    found = await explain_conversation(house.gateway.store.engine, conversation)
+    why = next(one for one in found["between"] if one["response"] == "promise_broken_money")
+    assert ("open", "RC1") == (why["more"]["became"]["state"], why["more"]["promise"]["receipt"])
+    assert "refund broken, due 2026-11-25T15:59:59" in render(found)
 
 
 async def test_a_look_that_dies_after_the_words_says_nothing_twice(house: House, clock: Clock) -> None:

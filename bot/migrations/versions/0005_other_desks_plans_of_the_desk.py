@@ -66,8 +66,10 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.create_index("ix_desk_threads_ref", "desk_threads", ["desk", "ref"], unique=False, if_not_exists=True)
-    with op.batch_alter_table("desk_users", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("subject", sa.String(length=255), nullable=True))
+    known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("desk_users")}
+    if "subject" not in known:  # a program may have made the table without the revisions
+        with op.batch_alter_table("desk_users", schema=None) as batch_op:
+            batch_op.add_column(sa.Column("subject", sa.String(length=255), nullable=True))
 
 
 def downgrade() -> None:
