@@ -1,12 +1,13 @@
 """The engine of a GPU: transformers' continuous batching (paged cache, CUDA graphs) with log-probabilities.
 
-Written and not run: there was no GPU, and it has no test. `kefu bench generator` on a machine with one is the
-first thing to do. Requests of one temperature share a manager; the decision to answer uses temperature 0.
+It has never run on a card: there was none. Its tests put a manager with transformers' documented interface in the
+place of the card's. `kefu bench generator` on a machine with a card is the first thing to do. Requests of one temperature share a manager; the decision to answer uses temperature 0.
 """
 
 from __future__ import annotations
 
 import asyncio
+import queue
 import time
 import uuid
 from collections.abc import Sequence
@@ -58,7 +59,16 @@ class CudaEngine:
         self._manager.register_result_handler(name, arrived)
         self.active += 1
         try:
-            accepted = self._manager.add_request(job.ids, request_id=name, max_new_tokens=sampling.max_tokens)
+            try:  # a full queue blocks for ten seconds, which must not stop everybody else
+                accepted = await asyncio.to_thread(
+                    self._manager.add_request,
+                    job.ids,
+                    request_id=name,
+                    max_new_tokens=sampling.max_tokens,
+                    record_timestamps=True,
+                )
+            except queue.Full as exc:
+                raise GeneratorError("The card's queue is full.") from exc
             if accepted is None:
                 raise GeneratorError(
                     "The card's queue takes no more requests; the generator has to be restarted."
@@ -79,16 +89,19 @@ class CudaEngine:
         ended = bool(tokens) and tokens[-1] in self._loaded.stop_ids
         if ended:
             tokens, logprobs = tokens[:-1], logprobs[: len(tokens) - 1]
+        job.finish = "stop" if ended else "length"
+        job.text = self._loaded.decode(tokens)
+        places = [at for at in (job.text.find(stop) for stop in job.sampling.stop) if at >= 0]
+        if places:
+            job.text, job.finish = job.text[: min(places)], "stop"
+            while tokens and len(self._loaded.decode(tokens[:-1])) >= len(job.text):
+                tokens.pop()  # tokens of what is not said would count in the confidence
         job.out = tokens
         job.tokens = [
             Token(self._loaded.decode([t]), float(p)) for t, p in zip(tokens, logprobs, strict=False)
         ]
-        job.text = self._loaded.decode(tokens)
-        job.finish = "stop" if ended else "length"
-        for stop in job.sampling.stop:
-            if stop in job.text:
-                job.text, job.finish = job.text[: job.text.find(stop)], "stop"
-        job.first = max(0.0, result.lifespan[0] - result.created_time)
+        if result.timestamps:
+            job.first = max(0.0, result.timestamps[0] - job.started)
 
     def close(self) -> None:
         self._manager.stop(block=True)

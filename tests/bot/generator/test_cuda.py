@@ -1,0 +1,178 @@
+"""The engine of a GPU with a manager of transformers' documented interface in the place of the card's.
+
+What it says of the real manager: `register_result_handler` calls back on the event loop with a `GenerationOutput`,
+`add_request` returns the id, None when refused, or raises `queue.Full`; a cancelled request gives no result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from transformers.generation.continuous_batching.requests import GenerationOutput, RequestStatus
+
+from bot.exceptions import GeneratorError
+from bot.generator.cuda import CudaEngine
+from bot.generator.engine import Sampling
+from bot.generator.model import Loaded
+
+EOS = 1
+
+
+class Manager:
+    """Answers every request with the same tokens, from a thread of its own, after `release` is set."""
+
+    def __init__(
+        self, text: str, *, ended: bool = True, error: str | None = None, full: bool = False
+    ) -> None:
+        self.tokens = [b + 3 for b in text.encode()] + ([EOS] if ended else [])
+        self.error, self.full, self.refuses = error, full, False
+        self.release = threading.Event()
+        self.release.set()
+        self.handlers: dict[str, Any] = {}
+        self.cancelled: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+        self.running = False
+
+    def start(self) -> None:
+        self.running = True
+
+    def stop(self, block: bool = True) -> None:
+        self.running = False
+
+    def register_result_handler(self, request_id: str, callback: Any) -> None:
+        self.handlers[request_id] = (callback, asyncio.get_running_loop())
+
+    def add_request(
+        self, input_ids: list[int], request_id: str | None = None, max_new_tokens: int | None = None,
+        record_timestamps: bool = False,
+    ) -> str | None:  # fmt: skip
+        assert request_id is not None and threading.current_thread() is not threading.main_thread()
+        self.asked.append({"ids": input_ids, "max_new_tokens": max_new_tokens})
+        if self.full:
+            raise queue.Full
+        if self.refuses:
+            return None
+        threading.Thread(target=self._answer, args=(request_id, record_timestamps), daemon=True).start()
+        return request_id
+
+    def _answer(self, request_id: str, timed: bool) -> None:
+        self.release.wait(10)
+        if request_id in self.cancelled:
+            return
+        callback, loop = self.handlers[request_id]
+        output = GenerationOutput(
+            request_id, generated_tokens=list(self.tokens), logprobs=[-0.25] * len(self.tokens), error=self.error,
+            status=RequestStatus.FAILED if self.error else RequestStatus.FINISHED,
+            timestamps=[time.perf_counter()] * len(self.tokens) if timed else None,
+        )  # fmt: skip
+        loop.call_soon_threadsafe(callback, output)
+
+    def cancel_request(self, request_id: str) -> None:
+        self.cancelled.append(request_id)
+
+
+class Card:
+    """A model whose manager is `manager`; everything else is the tiny model's."""
+
+    def __init__(self, model: Any, manager: Manager) -> None:
+        self.generation_config = model.generation_config
+        self.manager = manager
+        self.options: dict[str, Any] = {}
+
+    def init_continuous_batching(self, **options: Any) -> Manager:
+        self.options = options
+        return self.manager
+
+
+def engine_with(tiny: Loaded, manager: Manager) -> CudaEngine:
+    return CudaEngine(replace(tiny, model=Card(tiny.model, manager)))
+
+
+async def test_a_reply_has_its_tokens_and_their_log_probabilities(tiny: Loaded) -> None:
+    manager = Manager("seven days")
+    engine = engine_with(tiny, manager)
+    job = await engine.generate([5, 6], Sampling(max_tokens=12))
+    engine.close()
+
+    assert ("seven days", "stop") == (job.text, job.finish)
+    assert "seven days" == "".join(t.text for t in job.tokens)
+    assert {-0.25} == {t.logprob for t in job.tokens}
+    assert [{"ids": [5, 6], "max_new_tokens": 12}] == manager.asked
+    assert job.first >= 0 and 0 == engine.active and not manager.running
+
+
+async def test_log_probabilities_and_greedy_choice_are_asked_for(tiny: Loaded) -> None:
+    manager = Manager("x")
+    engine = engine_with(tiny, manager)
+    options = engine._loaded.model.options
+    engine.close()
+
+    assert options["continuous_batching_config"].return_logprobs is True
+    assert options["generation_config"].do_sample is False
+    assert EOS in options["generation_config"].eos_token_id
+
+
+async def test_without_an_end_the_reply_counts_as_cut_off(tiny: Loaded) -> None:
+    engine = engine_with(tiny, Manager("seven da", ended=False))
+    job = await engine.generate([5], Sampling(max_tokens=8))
+
+    assert ("seven da", "length") == (job.text, job.finish)
+
+
+async def test_nothing_after_a_stop_is_said_or_counted(tiny: Loaded) -> None:
+    engine = engine_with(tiny, Manager("seven\nQuestion: next"))
+    job = await engine.generate([5], Sampling(max_tokens=40, stop=("\n", "Question")))
+
+    assert ("seven", "stop") == (job.text, job.finish)
+    assert "seven" == "".join(t.text for t in job.tokens) and 5 == len(job.out)
+
+
+async def test_requests_are_on_the_card_together(tiny: Loaded) -> None:
+    manager = Manager("ok")
+    manager.release.clear()
+    engine = engine_with(tiny, manager)
+    waiting = [asyncio.create_task(engine.generate([5, n], Sampling(max_tokens=4))) for n in range(8)]
+    while len(manager.asked) < 8:
+        await asyncio.sleep(0.005)
+    assert 8 == engine.active
+    manager.release.set()
+
+    assert ["ok"] * 8 == [job.text for job in await asyncio.gather(*waiting)]
+    assert 0 == engine.active
+
+
+async def test_a_caller_who_leaves_is_cancelled_on_the_card(tiny: Loaded) -> None:
+    manager = Manager("ok")
+    manager.release.clear()
+    engine = engine_with(tiny, manager)
+    task = asyncio.create_task(engine.generate([5], Sampling(max_tokens=4)))
+    while not manager.asked:
+        await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    manager.release.set()
+
+    assert list(manager.handlers) == manager.cancelled and 0 == engine.active
+
+
+async def test_a_failure_a_refusal_and_a_full_queue_are_errors(tiny: Loaded) -> None:
+    with pytest.raises(GeneratorError, match="out of memory"):
+        await engine_with(tiny, Manager("", error="out of memory")).generate([5], Sampling())
+    with pytest.raises(GeneratorError, match="queue is full"):
+        await engine_with(tiny, Manager("", full=True)).generate([5], Sampling())
+    refusing = Manager("")
+    refusing.refuses = True
+    with pytest.raises(GeneratorError, match="no more requests"):
+        await engine_with(tiny, refusing).generate([5], Sampling())
+
+
+async def test_sampling_is_refused(tiny: Loaded) -> None:
+    with pytest.raises(GeneratorError, match="temperature 0"):
+        await engine_with(tiny, Manager("")).generate([5], Sampling(temperature=0.7))
