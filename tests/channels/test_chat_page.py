@@ -332,6 +332,38 @@ async def test_the_identity_in_the_address_signs_in_and_is_taken_out_of_the_addr
     assert stage.rasa.turns[0]["metadata"]["customer"] == "site:c7"
 
 
+async def test_reset_leaves_nothing_of_the_visitor_behind(stage: Stage) -> None:
+    async with stage.page() as page:
+        await say(page, "hi")
+        await expect(bubbles(page)).to_have_count(2)
+        await page.evaluate("Kefu.reset()")
+        await expect(bubbles(page)).to_have_count(0)
+        await say(page, "somebody else")
+        await expect(bubbles(page)).to_have_text(["somebody else", "echo: somebody else"])
+        await page.reload()
+        await expect(bubbles(page)).to_have_text(["somebody else", "echo: somebody else"])
+
+    assert 2 == len({turn["sender"] for turn in stage.rasa.turns})
+
+
+async def test_a_file_that_is_no_picture_is_a_link_and_one_that_is_not_taken_is_said_so(stage: Stage) -> None:
+    async with stage.page() as page:
+        await expect(page.get_by_role("textbox").first).to_be_visible()
+        chooser = page.locator("input[type=file]")
+        pdf = {"name": "发票.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 " + b"x" * 3000}
+        await chooser.set_input_files(pdf)
+        link = page.locator("a.fl")
+        await expect(link).to_have_text("PDF3 KB")
+        assert "/media/" in str(await link.get_attribute("href"))
+        await chooser.set_input_files(
+            {"name": "x.zip", "mimeType": "application/zip", "buffer": b"PK\x03\x04"}
+        )
+        await expect(page.get_by_role("button", name="只支持")).to_be_visible()
+
+    assert "application/pdf" == stage.rasa.turns[0]["metadata"]["media"][0]["content_type"]
+    assert stage.complaints == []
+
+
 # on a shop's page
 
 
