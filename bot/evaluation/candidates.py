@@ -28,6 +28,7 @@ from bot.evaluation.labels import map_intents
 from bot.evaluation.robustness import own_rows
 from bot.evaluation.scoring import Row, accuracy, auroc, macro_f1, reliability
 from bot.evaluation.sources import Labelled, intent_files
+from bot.exceptions import TrainingError
 from bot.intent_model import IntentModel, Options, encode_meaning, softmax
 from bot.normalise import normalise
 
@@ -36,6 +37,7 @@ Train = Callable[[list[str], list[str]], tuple[list[str], Chances]]
 MOST = 1000  # messages of a set that are measured
 TIMED = 60  # messages whose latency is taken, one by one
 DIET_EPOCHS = 40
+STRANGERS = 20  # out-of-scope messages a set must have for an AUROC
 
 
 def linear(**options: Any) -> Train:
@@ -93,16 +95,21 @@ def diet(meaning: bool) -> Train:
             yaml.safe_dump({"version": "3.1", "nlu": blocks}, allow_unicode=True), encoding="utf-8"
         )
         (folder / "config.yml").write_text(
-            yaml.safe_dump({"recipe": "default.v1", "language": "zh", "pipeline": pipeline}), encoding="utf-8"
+            # Rasa's tokenizer without a dictionary refuses "zh"; Chinese is left to the character n-grams.
+            yaml.safe_dump({"recipe": "default.v1", "language": "en", "pipeline": pipeline}),
+            encoding="utf-8",
         )
         options = ["--nlu", "nlu.yml", "--config", "config.yml", "--out", ".", "--fixed-model-name", "diet"]
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "rasa", "train", "nlu", *options],
             cwd=folder,
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
+        if done.returncode != 0:
+            raise TrainingError(f"rasa train nlu failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
         from bot.components.interpreter import load_interpreter
 
         parse = load_interpreter(folder / "diet.tar.gz")
@@ -144,13 +151,15 @@ def score(intents: list[str], chances: Chances, rows: Labelled) -> dict[str, Any
         found.append(
             Row(text, right, named[intents[best]], float(row[best]), intents[best], False, float(strange))
         )
+    foreign = [row.gold == {"out_of_scope"} for row in found]
+    few = sum(foreign) < STRANGERS
     return {
         "n": len(found),
         "accuracy": accuracy(found),
         "accuracy_alone": accuracy([row for row in found if "context_only" not in row.gold]),
         "macro_f1": macro_f1(found),
         "ece": reliability(found)[1],
-        "auroc": auroc([row.gold == {"out_of_scope"} for row in found], [row.out_of_scope for row in found]),
+        "auroc": None if few else auroc(foreign, [row.out_of_scope for row in found]),
     }
 
 
