@@ -23,6 +23,7 @@ from bot.context import TOPICS
 from bot.language import polite_line
 from bot.message import Button, Language
 from bot.references import fold
+from bot.wishes import LOOKS
 
 BESIDE = 0.15  # a wish at least this likely, beside a message that is mostly information
 MENU = ("order_status", "return_request", "refund_request", "exchange_request")
@@ -87,6 +88,11 @@ class ActionFallback(Action):
         if again:
             return give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
         guesses = guess(turn)
+        if guesses and turn.spoken_of and set(guesses) <= LOOKS:
+            return [
+                FollowupAction("order_status_form"),
+                SlotSet("misses", 1),
+            ]  # "还要多久", just after an order
         if turn.intent == "context_only":
             known = [wish_button(name, turn.language) for name in guesses]
             buttons = [*known, person_button(turn.language)] if known else menu(turn.language)

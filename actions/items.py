@@ -11,7 +11,7 @@ from actions.topic import ASIDES, GOALS, QUESTION, SURE, Talk
 from bot.orders.models import Order, OrderLine, RequestLine
 from bot.orders.wording import title_of
 from bot.policy.reasons import Reason
-from bot.references import fold, means_all, read_choices, read_count
+from bot.references import fold, means_all, read_choices, read_count, read_positions
 
 ALL = "all"
 SKIP = "skip"
@@ -23,8 +23,17 @@ OF_ORDERS = re.compile(
     r"第\s*(?:[一二三四五六七八九十]|\d{1,2})\s*(?:个订单|单|笔)|最后(?:的)?(?:那)?一?[单笔]|(?:first|second|third|last) order",
     re.I,
 )
+# "Actually no, the second one": speaks of the item before, also where a reason has just been asked for.
+CORRECTS = re.compile(
+    r"^(?:(?:啊|哦|呃)?[,，]?)?(?:不对|不是|错了|说错|搞错|选错|等等|等下)|(?:我|应该)(?:说|是)的?是第|^(?:no\b|oh no|actually|sorry|wait|oops|i meant)",
+    re.I,
+)
+UNUSED = re.compile(
+    r"(?:没|未|还没|没有)(?:有)?(?:用过|动过|穿过|试过)|\b(?:un|never |not |haven'?t |hasn'?t )(?:been )?(?:used|worn|touched)",
+    re.I,
+)
 UNOPENED = re.compile(
-    r"(?:没|未|还没|没有)(?:有)?(?:拆|开封|打开|用过|动过|穿过)|全新|原封|\b(?:un|never |not |haven'?t |hasn'?t )(?:been )?(?:opened|used|worn)|unopened|sealed|brand new",
+    r"(?:没|未|还没|没有)(?:有)?(?:拆|开封|打开)|全新|原封|\b(?:un|never |not |haven'?t |hasn'?t )(?:been )?opened|unopened|sealed|brand new",
     re.I,
 )
 OPENED = re.compile(r"拆(?:封|开|过|了)|打开(?:过|了)|开封|用过|试过|穿过|\bopened\b|\bused\b|\bworn\b", re.I)
@@ -92,7 +101,8 @@ def hear_items(talk: Talk) -> bool:
     positions = read_choices(text, ["\x00"] * len(titles))  # positions and "all", no titles
     named = read_choices(text, [title for _, title, _ in titles]) if turn.intent == "correct" else None
     chosen = positions or named
-    if chosen and task.asked not in ("reason", "opened", "option"):
+    corrects = CORRECTS.search(fold(text)) is not None
+    if chosen and (corrects or task.asked not in ("reason", "opened", "option")):
         changed = _take(talk, [titles[p][0] for p in chosen])
     count = read_count(text)
     if count is not None and len(task.lines) == 1 and not chosen:
@@ -193,6 +203,8 @@ def hear_reason(talk: Talk) -> bool:
     text = fold(turn.text)
     if not turn.pressed and (OTHER_ONE.search(text) or WRONG_ORDER.search(text)):
         return False  # speaks of an item or an order, also where "other" is a reason's name
+    if CORRECTS.search(text) and read_positions(text, len(_titles(talk))):
+        return False
     found: Reason | None = None
     if task.asked == "reason":
         found = reason_named(talk.chosen())
@@ -247,8 +259,10 @@ def hear_opened(talk: Talk) -> bool:
         text = fold(turn.text)
         if UNOPENED.search(text) or re.fullmatch(r"(?:没有?|no|not yet|还没)[。.!！]?", text):
             value = "no"
-        elif OPENED.search(text) or turn.intent == "affirm":
-            value = "yes"
+        elif OPENED.search(UNUSED.sub(" ", text)) or turn.intent == "affirm":
+            value = "yes"  # "拆了，但是没用过" is opened
+        elif UNUSED.search(text):
+            value = "no"
     if value is None:
         return False
     task.opened = value == "yes"

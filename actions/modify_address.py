@@ -5,7 +5,7 @@ from __future__ import annotations
 from actions.orders import hear_order, need_order
 from actions.plans import act_on_consent, hear_consent, judge, propose
 from actions.topic import Talk, TopicAction
-from bot.addresses import read_address
+from bot.addresses import read_address, read_recipient
 from bot.identity import ProofLevel
 from bot.orders.models import Operation, Order
 
@@ -29,7 +29,11 @@ class ModifyAddressForm(TopicAction):
             return False
         found = read_address(turn.text)
         if found is None:
-            return False
+            # Only who receives it, or on which phone: the place stays what it is.
+            recipient = read_recipient(turn.text) if task.asked in (None, "address", "consent") else {}
+            if not recipient:
+                return False
+            found = {**task.values.get("said_address", {}), **recipient}
         task.values["said_address"] = found
         task.plan = None
         return True

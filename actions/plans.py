@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 YES = {"zh": "确认", "en": "Confirm"}
 NO = {"zh": "取消", "en": "Cancel"}
 
+BY_REASON = frozenset(
+    {Operation.REFUND, Operation.RETURN, Operation.EXCHANGE}
+)  # a fault may change the answer
+
 # What a shop's refusal is called in the domain; any other code gets the general sentence.
 REFUSALS = {
     "wrong_state",
@@ -232,7 +236,7 @@ def _remember_refusal(
                 ]
                 for language in languages
             },
-            "fault": passes(fault) or fault.outcome == "person",
+            "fault": decision.operation in BY_REASON and (passes(fault) or fault.outcome == "person"),
             "at": talk.turn.at,
         },
     )

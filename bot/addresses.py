@@ -92,6 +92,14 @@ COUNTRIES = {
     "singapore": "SG", "australia": "AU", "china": "CN", "spain": "ES", "italy": "IT", "ireland": "IE", "hong kong": "HK",
 }  # fmt: skip
 LONGEST = 300
+NEW_PHONE = re.compile(
+    r"(?:电话|手机|号码|联系方式|phone|mobile|number)[^\d+]{0,16}?(?:改|换|变|是|为|成|用|写|填|is|to|as|:)[^\d+]{0,6}(\+?\d[\d\s-]{6,17}\d)(?!\d)",
+    re.I,
+)
+NEW_NAME = re.compile(
+    r"(?:收件人|收货人|姓名|联系人)(?:的?(?:名字|姓名))?(?:[改换变写填]?[成为]|是)\s*([\u3400-\u9fff·]{2,8}?)(?=$|[\s,，。;；!！]|吧|谢谢|电话|手机)"
+    r"|\b(?:recipient|receiver|name)(?:'s name)?\s+(?:should be|is|to|:)\s*([A-Z][A-Za-z.'-]*(?: [A-Z][A-Za-z.'-]*){1,3})",
+)
 
 
 def read_address(text: str) -> dict[str, str] | None:
@@ -105,6 +113,20 @@ def read_address(text: str) -> dict[str, str] | None:
     if re.search(r"[\u3400-\u9fff]", text):
         return _chinese(text)
     return _english(text)
+
+
+def read_recipient(text: str) -> dict[str, str]:
+    """Who receives a parcel, when a message says only that: "电话改成13800001111", "the recipient is Anna Smith".
+
+    Keys are ``name`` and ``phone`` of `bot.orders.models.Address`; empty when neither is named as new.
+    """
+    text = unicodedata.normalize("NFKC", text).strip()
+    found: dict[str, str] = {}
+    if phone := NEW_PHONE.search(text):
+        found["phone"] = re.sub(r"[^\d+]", "", phone[1])
+    if name := NEW_NAME.search(text):
+        found["name"] = (name[1] or name[2]).strip()
+    return found
 
 
 def _chinese(text: str) -> dict[str, str] | None:

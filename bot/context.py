@@ -63,6 +63,9 @@ _MOVES = re.compile(
 )
 _PLACE = re.compile(r"退货(?:的)?地址|寄回|寄到哪|\breturn(?:s|ing)? (?:it|them|address|to)\b", re.I)
 
+_MEANS_WHAT = re.compile(
+    r"(?:什么|啥)意思|指的?是(?:什么|啥)|怎么理解|\bwhat (?:does|do|is) .{0,40}\bmean\b|\bmeaning of\b", re.I
+)
 _TAKES_BACK = re.compile(
     rf"(?:撤销|撤回|撤掉)[^,，。;；]{{0,24}}(?:申请|退货|换货|退款|价保|售后)|(?:申请|退货|换货|退款|价保|售后)[^,，。;；]{{0,8}}(?:撤销|撤回|撤掉|撤了)"
     rf"|取消(?:掉|一下|了|我的?|这个|那个|刚才|之前|的|订单|号|{ORDER_TOKEN}|\s)*?(?:的)?(?:退货|换货|售后|退款(?=申请))(?!退款)(?:申请)?"
@@ -104,6 +107,8 @@ def in_context(
         return [(FALLBACK, 0.0)]
     if gives_new_address(text):
         return _first("modify_address", ranking, 0.9)
+    if ranking[0][0] in FLOWS and _MEANS_WHAT.search(normalise(text)):
+        return _first("policy_question", ranking, 0.8)
     if takes_back(text):
         return _first("withdraw_request", ranking, 0.9)
     if question is None:

@@ -180,13 +180,15 @@ def _candidates(text: str, today: date) -> Iterator[tuple[str, Any, SPAN]]:
         yield "postcode", match[1].upper(), match.span(1)
     for match in _CUED_ORDER.finditer(text):
         if not _is_money(text, match.end(1)):
-            yield "order_number", _joined(match[1]), match.span(1)
+            number = _one_number(match[1])
+            yield "order_number", _joined(number), (match.start(1), match.start(1) + len(number))
     for match in _TRACKING.finditer(text):
         yield "tracking_number", match[1].upper(), match.span(1)
     for match in _TRACKING_CUE.finditer(text):
         yield "tracking_number", match[1].upper(), match.span(1)
     for match in _HASH_ORDER.finditer(text):
-        yield "order_number", _joined(match[1]), match.span()
+        number = _one_number(match[1])
+        yield "order_number", _joined(number), (match.start(), match.start(1) + len(number))
     for address, span in _addresses(text):
         yield "address", address, span
     yield from _phones(text)
@@ -221,6 +223,12 @@ def _reason(text: str) -> tuple[str, Any, SPAN] | None:
             if not any(start <= match.start() < end for start, end in spans):
                 return "reason", code, match.span()
     return None
+
+
+def _one_number(token: str) -> str:
+    """The token up to the space behind a long run of digits: in "8618…1055 7315" the four are the phone's."""
+    match = re.match(r".*?\d{10,}(?=\s)", token)
+    return match[0] if match else token
 
 
 def _joined(number: str) -> str:

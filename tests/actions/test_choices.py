@@ -105,3 +105,64 @@ async def test_money_that_has_been_sent_cannot_be_withdrawn(world, shopper):
     await talk.say(f"撤销退款申请 {order.number}", "withdraw_request")
 
     assert "不能再修改或撤销" in talk.text and [] == await world.receipts()
+
+
+async def test_an_item_is_corrected_while_the_reason_is_asked_for(world, shopper):
+    order = sample("refund_paid_en")
+    talk = shopper("refund_paid_en")
+    await talk.say(f"I want a refund {order.number}", "refund_request")
+    await talk.say("the first one")
+    await talk.say("actually no, the second one", "correct")
+    assert "why" in talk.text, "the position is no reason"
+    await talk.press("Changed my mind")
+
+    assert "Yoga mat" in talk.text and "shoes" not in talk.text
+
+
+async def test_opened_and_not_used_is_opened(world, shopper):
+    order = sample("return_hygiene")
+    talk = shopper("return_hygiene")
+    await talk.say(f"我要退货 {order.number}", "return_request")
+    await talk.press("不想要了")
+    await talk.say("拆了，但是没用过")
+
+    assert "没办法办理" in talk.text
+
+
+async def test_only_the_phone_of_an_address_changes(world, shopper):
+    order = sample("address_paid")
+    talk = shopper("address_paid")
+    await talk.say(f"订单 {order.number} 收货电话改成13800001111", "modify_address")
+    assert "13800001111" in talk.text
+    await talk.press("确认")
+
+    after = (await world.order("address_paid"))["address"]
+    assert "13800001111" == after["phone"] and order.customer.address.street == after["street"]
+
+
+async def test_an_order_from_earlier_is_named_before_anything_is_asked_about_it(world, shopper):
+    order = sample("return_day7")
+    talk = shopper("return_day7")
+    await talk.say(f"查订单 {order.number}", "order_status")
+    await talk.say("谢谢", "thanks")
+    await talk.say("我要退货", "return_request")
+
+    assert order.number in talk.said[0].text and "原因" in talk.said[-1].text
+
+
+async def test_an_order_from_earlier_that_does_not_suit_makes_room_for_those_that_do(world, shopper):
+    order = sample("status_shipped")
+    talk = shopper("status_shipped")
+    await talk.say(f"查订单 {order.number}", "order_status")
+    await talk.say("谢谢", "thanks")
+    await talk.say("我要退货", "return_request")
+
+    assert "目前可以办理的" in talk.text
+
+
+async def test_a_yes_takes_the_only_order_that_is_offered(world, shopper):
+    talk = await shopper("exchange_under_way").say("撤销换货申请", "withdraw_request")
+    assert 2 == len(talk.buttons)
+    await talk.say("好的", "affirm")
+
+    assert sample("exchange_under_way").number in talk.text

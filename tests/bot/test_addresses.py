@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.addresses import read_address
+from bot.addresses import read_address, read_recipient
 from bot.orders.models import Address
 
 
@@ -122,3 +122,18 @@ def test_talk_before_the_new_place_is_no_part_of_it():
 )
 def test_what_stands_around_an_english_address_is_talk(text, wanted):
     assert wanted == read_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("电话改成13800001111", {"phone": "13800001111"}),
+        ("收件人改成李雷，手机号换成 138 0000 1111", {"name": "李雷", "phone": "13800001111"}),
+        ("the phone number is +1 415 555 0199", {"phone": "+14155550199"}),
+        ("the recipient is Anna Smith", {"name": "Anna Smith"}),
+        ("我的手机尾号是1111", {}),
+        ("收件人写错了", {}),
+    ],
+)
+def test_a_new_recipient_is_read_without_a_place(text, wanted):
+    assert wanted == read_recipient(text)

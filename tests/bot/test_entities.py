@@ -139,3 +139,13 @@ def test_a_very_long_text_is_read_at_its_beginning():
 
     assert entities[0].value == "88123456"
     assert all(one.end <= READ for one in entities)
+
+
+@pytest.mark.parametrize("text", ["取消订单86182527979571055 7315", "cancel #86182527979571055 7315"])
+def test_four_digits_behind_a_whole_number_are_not_part_of_it(text):
+    """They are the phone's; a number in short groups is still one."""
+    numbers = [one.value for one in read_entities(text, date(2026, 11, 22)) if one.kind == "order_number"]
+    grouped = read_entities("订单 8618 2527 9795 71055", date(2026, 11, 22))
+
+    assert ["86182527979571055"] == numbers
+    assert ["86182527979571055"] == [one.value for one in grouped if one.kind == "order_number"]
