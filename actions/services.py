@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot import clock
+from bot import clock, tracing
 from bot.database import make_engine
 from bot.identity import IdentityGuard
 from bot.migrations import upgrade
@@ -52,6 +52,7 @@ async def get_services() -> Services:
 
 async def make_services(settings: Settings) -> Services:
     """Open what the settings name. Raises as `get_services` does."""
+    tracing.start("kefu-actions", settings.telemetry.otlp_endpoint)
     engine = make_engine(settings.sqlalchemy_url, settings.privacy)
     await upgrade(engine)
     client = OrderClient.from_settings(settings)

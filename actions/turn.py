@@ -10,6 +10,7 @@ from typing import Any
 
 from rasa_sdk import Tracker
 
+from bot import tracing
 from bot.message import Language
 from bot.settings import get_settings
 
@@ -74,6 +75,7 @@ def read_turn(tracker: Tracker) -> Turn:
     last: dict[str, Any] = events[0] if events else {}
     latest: dict[str, Any] = tracker.latest_message or last.get("parse_data") or {}
     metadata: dict[str, Any] = last.get("metadata") or latest.get("metadata") or {}
+    tracing.join(metadata.get("traceparent"))
     text = str(latest.get("text") or last.get("text") or "")
     pressed = text.startswith("/")
     intent = latest.get("intent") or {}

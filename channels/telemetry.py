@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import func, select
 
+from bot import tracing
 from bot.database import now_ms
-from bot.exceptions import SettingsError
 from bot.handoff.cases import cases
 from bot.handoff.ownership import ownership
 from bot.settings import Settings
@@ -36,9 +36,8 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 class Telemetry:
     """Figures of one gateway."""
 
-    def __init__(self, gateway: Gateway, *, tracer: Any = None) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.tracer = tracer
         self.registry = CollectorRegistry()
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
@@ -103,30 +102,24 @@ class MeasuredDialogue:
 
     async def turn(self, **arguments: Any) -> Any:
         began, result = time.monotonic(), "failed"
-        span = None
-        if self._telemetry.tracer is not None:
-            span = self._telemetry.tracer.start_span(
-                "dialogue.turn",
-                attributes={
-                    "kefu.conversation": arguments["sender"],
-                    "kefu.message": arguments["message_id"],
-                    "kefu.channel": str(arguments["metadata"].get("channel")),
-                },
-            )
-        try:
-            replies = await self.inner.turn(**arguments)
-            result = "answered"
-            if span is not None and replies:
-                why = replies[0].explain
-                for name in ("intent", "topic", "response", "clause"):
-                    if why.get(name):
-                        span.set_attribute(f"kefu.{name}", str(why[name]))
-            return replies
-        finally:
-            self._telemetry.turns.labels(result).observe(time.monotonic() - began)
-            if span is not None:
-                span.set_attribute("kefu.result", result)
-                span.end()
+        metadata = arguments["metadata"]
+        about = {"conversation": arguments["sender"], "message": arguments["message_id"]}
+        with tracing.span("dialogue.turn", channel=str(metadata.get("channel")), **about) as span:
+            if (parent := tracing.traceparent()) is not None:
+                arguments = {**arguments, "metadata": {**metadata, "traceparent": parent}}
+            try:
+                replies = await self.inner.turn(**arguments)
+                result = "answered"
+                if span is not None and replies:
+                    why = replies[0].explain
+                    for name in ("intent", "topic", "response", "clause"):
+                        if why.get(name):
+                            span.set_attribute(f"kefu.{name}", str(why[name]))
+                return replies
+            finally:
+                self._telemetry.turns.labels(result).observe(time.monotonic() - began)
+                if span is not None:
+                    span.set_attribute("kefu.result", result)
 
 
 def may_read(request: web.Request, token: str | None) -> bool:
@@ -142,31 +135,11 @@ def may_read(request: web.Request, token: str | None) -> bool:
         return False
 
 
-def make_tracer(endpoint: str) -> tuple[Any, Any]:
-    """(tracer, provider to shut down).
-
-    Raises:
-        SettingsError: OpenTelemetry is not installed.
-    """
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ImportError as exc:
-        raise SettingsError(
-            "telemetry.otlp_endpoint is set and OpenTelemetry is not installed: install kefu[telemetry]"
-        ) from exc
-    provider = TracerProvider(resource=Resource.create({"service.name": "kefu-gateway"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
-    return provider.get_tracer("kefu"), provider
-
-
 def install(app: web.Application, gateway: Gateway, settings: Settings, media: MediaStore) -> None:
     """Add `/metrics`, measure turns, and trace when the settings ask for it."""
     section = settings.telemetry
-    tracer, provider = make_tracer(section.otlp_endpoint) if section.otlp_endpoint else (None, None)
-    telemetry = Telemetry(gateway, tracer=tracer)
+    tracing.start("kefu-gateway", section.otlp_endpoint)
+    telemetry = Telemetry(gateway)
 
     async def metrics(request: web.Request) -> web.Response:
         if not may_read(request, section.token):
@@ -175,8 +148,7 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         yield
-        if provider is not None:
-            provider.shutdown()
+        tracing.stop()
 
     app.router.add_get("/metrics", metrics)
     app.cleanup_ctx.append(running)

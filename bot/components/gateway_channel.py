@@ -23,7 +23,9 @@ from sanic import Blueprint
 from sanic.request import Request
 from sanic.response import HTTPResponse, json
 
+from bot import tracing
 from bot.message import with_opening
+from bot.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +155,7 @@ class GatewayInput(InputChannel):
         token = (credentials or {}).get("token")
         if not token or str(token).startswith("${"):
             raise RasaException("The channel kefu needs a token: set KEFU_DIALOGUE_TOKEN (credentials.yml)")
+        tracing.start("kefu-dialogue", get_settings().telemetry.otlp_endpoint)
         return cls(str(token))
 
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
@@ -223,16 +226,20 @@ class GatewayInput(InputChannel):
                 return {"replies": known, **_explained(tracker, message_id, agent)}
         text = body.get("message") or ""
         collector = Collector()
-        await on_new_message(
-            UserMessage(
-                text if body.get("payload") else harmless(text),
-                collector,
-                sender,
-                input_channel=self.name(),
-                message_id=message_id,
-                metadata={**(body.get("metadata") or {}), "message_id": message_id},
+        metadata = body.get("metadata") or {}
+        with tracing.span("rasa.turn", metadata.get("traceparent"), conversation=sender, message=message_id):
+            if (parent := tracing.traceparent()) is not None:
+                metadata = {**metadata, "traceparent": parent}
+            await on_new_message(
+                UserMessage(
+                    text if body.get("payload") else harmless(text),
+                    collector,
+                    sender,
+                    input_channel=self.name(),
+                    message_id=message_id,
+                    metadata={**metadata, "message_id": message_id},
+                )
             )
-        )
         tracker = await agent.tracker_store.retrieve(sender)
         return {"replies": collector.replies, **_explained(tracker, message_id, agent)}
 

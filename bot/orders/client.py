@@ -20,6 +20,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
 
+from bot import tracing
 from bot.exceptions import (
     OrderError,
     OrderRefused,
@@ -336,18 +337,24 @@ class OrderClient:
         sent = {"Authorization": f"Bearer {self._api_key}", "Accept": "application/json", **(headers or {})}
         if grant is not None:
             sent["X-Proof"] = grant.token
-        async with self._session.request(
-            method,
-            self._base_url + path,
-            params=params,
-            json=json_body,
-            headers=sent,
-            timeout=self._timeout,
-            allow_redirects=False,  # a redirect would carry key and proof to another host
-        ) as response:
-            if (response.content_length or 0) > MAX_ANSWER:
-                raise aiohttp.ClientPayloadError("answer too long")
-            return Answer(response.status, await response.read())
+        # The path names an order or a key, so the span names only what kind of call it is.
+        with tracing.span("order_api", call=f"{method} {path.split('/')[2]}") as span:
+            if (parent := tracing.traceparent()) is not None:
+                sent["traceparent"] = parent
+            async with self._session.request(
+                method,
+                self._base_url + path,
+                params=params,
+                json=json_body,
+                headers=sent,
+                timeout=self._timeout,
+                allow_redirects=False,  # a redirect would carry key and proof to another host
+            ) as response:
+                if (response.content_length or 0) > MAX_ANSWER:
+                    raise aiohttp.ClientPayloadError("answer too long")
+                if span is not None:
+                    span.set_attribute("kefu.status", response.status)
+                return Answer(response.status, await response.read())
 
 
 class Answer:

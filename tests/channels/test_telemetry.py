@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from bot import tracing
+from bot.orders.client import OrderClient
 from bot.settings import PROJECT_ROOT, Settings
 from channels.media import make_media_store
 from channels.telemetry import Telemetry, install
@@ -62,15 +64,55 @@ async def test_a_turn_is_a_span_with_ids_and_codes_only(house: House) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    Telemetry(house.gateway, tracer=provider.get_tracer("kefu"))
-    received = await house.hear("电话13812345678")
-    house.rasa.status = 500
-    await house.quiet()
-    (span, *_) = exporter.get_finished_spans()
+    tracing.use(provider.get_tracer("kefu"))
+    Telemetry(house.gateway)
+    try:
+        received = await house.hear("电话13812345678")
+        await house.quiet()
+        house.rasa.status = 500
+        await house.hear("电话13812345678 again")
+        await house.quiet()
+    finally:
+        tracing.use(None)
+    spans = exporter.get_finished_spans()
+    span = spans[0]
+    parent = house.rasa.turns[0]["metadata"]["traceparent"]
 
     assert span.attributes is not None
     assert span.attributes["kefu.conversation"] == received.conversation
-    assert "138" not in span.to_json()
+    assert format(span.context.trace_id, "032x") in parent and format(span.context.span_id, "016x") in parent
+    assert {"answered", "failed"} == {one.attributes["kefu.result"] for one in spans if one.attributes}
+    assert all("138" not in one.to_json() for one in spans)
+
+
+async def test_a_trace_goes_on_in_the_actions_and_at_the_order_api() -> None:
+    """The dialogue and the actions join the gateway's trace; the shop is told its name."""
+    exporter, told = InMemorySpanExporter(), []
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+
+    async def receipt(request: web.Request) -> web.Response:
+        told.append(request.headers["traceparent"])
+        return web.json_response({"code": "not_found"}, status=404)
+
+    app = web.Application()
+    app.router.add_get("/v1/receipts/{key}", receipt)
+    tracing.use(provider.get_tracer("kefu"))
+    try:
+        async with TestClient(TestServer(app)) as shop, OrderClient(str(shop.make_url("")), "key") as client:
+            with tracing.span("dialogue.turn"):
+                parent = tracing.traceparent()
+            tracing.join(parent)
+            await client.receipt("kefu-secret-key")
+    finally:
+        tracing.use(None)
+    turn, call = exporter.get_finished_spans()
+
+    assert turn.context.trace_id == call.context.trace_id and call.parent is not None
+    assert turn.context.span_id == call.parent.span_id
+    assert format(call.context.span_id, "016x") in told[0]
+    assert call.attributes == {"kefu.call": "GET receipts", "kefu.status": 404}
+    assert "kefu-secret-key" not in call.to_json()
 
 
 def test_every_figure_on_the_grafana_board_is_one_the_gateway_gives() -> None:
