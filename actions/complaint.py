@@ -25,13 +25,13 @@ class ActionComplaint(Action):
     ) -> list[dict[str, Any]]:
         turn = read_turn(tracker)
         if read_sentiment(turn.text).threat:  # nothing a bot should answer
-            return give_to_person(dispatcher, tracker, "threat", "handoff_threat")
+            return await give_to_person(dispatcher, tracker, "threat", "handoff_threat")
         before = int(tracker.slots.get("complaints") or 0)
         explained = explain_refusal(dispatcher, tracker, turn)
         if explained is not None:
             return [*explained, SlotSet("complaints", before + 1)]
         if before:
-            return give_to_person(dispatcher, tracker, "two_failures", "handoff_threat")
+            return await give_to_person(dispatcher, tracker, "two_failures", "handoff_threat")
         zh = turn.language == "zh"
         buttons = [
             button("查订单" if zh else "Check an order", "order_status"),

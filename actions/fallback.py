@@ -5,6 +5,7 @@ Also what makes sense only as an answer when nothing was asked: a stray yes, a n
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -25,6 +26,10 @@ from bot.message import Button, Language
 from bot.references import fold
 from bot.wishes import LOOKS
 
+WHAT_CAN_YOU_DO = re.compile(
+    r"(?:你|您)(?:都|到底)?(?:能|会|可以)(?:干|做|帮(?:我|忙)?(?:干|做|办)?)(?:什么|啥|些什么|点啥)|有(?:什么|哪些)功能|\bwhat (?:can|do) you do\b|\bhow can you help\b",
+    re.I,
+)
 BESIDE = 0.15  # a wish at least this likely, beside a message that is mostly information
 MENU = ("order_status", "return_request", "refund_request", "exchange_request")
 GUESSES = 2
@@ -39,13 +44,15 @@ class ActionFallback(Action):
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> list[dict[str, Any]]:
         turn = read_turn(tracker)
-        events = self._answer(dispatcher, tracker, turn)
+        events = await self._answer(dispatcher, tracker, turn)
         if (tracker.active_loop or {}).get("name") or any(event["event"] == "followup" for event in events):
             return events
         # A message without an intent has no rule that would say what comes next.
         return [*events, FollowupAction(LISTENING)]
 
-    def _answer(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> list[dict[str, Any]]:
+    async def _answer(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn
+    ) -> list[dict[str, Any]]:
         busy = bool((tracker.active_loop or {}).get("name"))
         if turn.pressed:
             return self._old_button(dispatcher, tracker, turn)
@@ -65,6 +72,9 @@ class ActionFallback(Action):
             line = polite_line(spoken.get("iso"))
             say(dispatcher, "other_language", turn.language, buttons=[*ours, person], line=line)
             return []
+        if WHAT_CAN_YOU_DO.search(fold(turn.text)) and not busy:
+            say(dispatcher, "utter_greet", turn.language)
+            return [SlotSet("misses", 0)]
         if turn.intent == "out_of_scope":
             say(dispatcher, "out_of_scope", turn.language)
             return []
@@ -80,13 +90,15 @@ class ActionFallback(Action):
         if turn.media and not turn.text.strip():
             say(dispatcher, "photo_received", turn.language, buttons=menu(turn.language))
             return [SlotSet("misses", 0)]
-        return self._missed(dispatcher, tracker, turn)
+        return await self._missed(dispatcher, tracker, turn)
 
-    def _missed(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> list[dict[str, Any]]:
+    async def _missed(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn
+    ) -> list[dict[str, Any]]:
         """First a question back or help; the second time in a row a person."""
         again = "action_fallback" in previous_actions(tracker) and int(tracker.slots.get("misses") or 0) > 0
         if again:
-            return give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
+            return await give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
         guesses = guess(turn)
         if guesses and turn.spoken_of and set(guesses) <= LOOKS:
             return [

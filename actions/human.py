@@ -40,8 +40,7 @@ class ActionHuman(Action):
                 buttons=[button(PERSON[turn.language], "human_agent")],
             )
             return []
-        facts = await proven_facts(tracker.sender_id, order_under_way(tracker))
-        return give_to_person(dispatcher, tracker, "asked", "handoff_asked", facts)
+        return await give_to_person(dispatcher, tracker, "asked", "handoff_asked")
 
 
 def order_under_way(tracker: Tracker) -> str | None:
@@ -50,18 +49,15 @@ def order_under_way(tracker: Tracker) -> str | None:
     return (top.order_number if top is not None else None) or tracker.slots.get("order_number")
 
 
-def give_to_person(
-    dispatcher: CollectingDispatcher,
-    tracker: Tracker,
-    reason: str,
-    response: str,
-    facts: dict[str, Any] | None = None,
+async def give_to_person(
+    dispatcher: CollectingDispatcher, tracker: Tracker, reason: str, response: str
 ) -> list[dict[str, Any]]:
-    """Hand over with the task under way, and end it here: the person goes on with it, not the bot."""
+    """Hand over with the task under way and the order as proven, and end it here: the person goes on with it."""
     turn = read_turn(tracker)
     top = Stack.load(tracker.slots.get("tasks")).top
     known = task_facts(top) if top is not None else {}
-    known = {"order_number": order_under_way(tracker), **known, **(facts or {})}
+    number = order_under_way(tracker)
+    known = {"order_number": number, **known, **await proven_facts(tracker.sender_id, number)}
     hand_over(
         dispatcher,
         response,
