@@ -341,9 +341,9 @@
     parts.talk.replaceChildren(
       el("div", { class: "bar" }, el("h2", {}, nameOf(row)), el("span", { class: "tag" }, word("channels", row.channel)), el("span", { class: "state" }, stateText), buttons),
       parts.log, parts.write);
-    paintLog(true);
     paintWrite();
     paintSide();
+    paintLog(true); // last: the box below takes room, and the last words must be in sight
   }
 
   // the transcript
