@@ -68,7 +68,7 @@ async def check_wechat(settings: Settings) -> AsyncIterator[Finding]:
                     engine, account.appid, account.secret, base_url=account.base_url, timeout=account.timeout
                 )
                 try:
-                    await api.token(stale="-")  # a fresh one: the one in the database may outlive its secret
+                    await api.token(ask=True)  # the one in the database may outlive its secret
                     yield Finding(
                         where, "ok", "the platform gives a token: appid, secret and address are right"
                     )
@@ -134,6 +134,7 @@ async def check_wecom(settings: Settings) -> AsyncIterator[Finding]:
                 continue
             api = WecomApi(gateway, name, enterprise)
             try:
+                await api.check()
                 found = await api.call("kf/account/list", {"offset": 0, "limit": 100})
             except WecomError as exc:
                 remedy = WECOM_REMEDIES.get(exc.code or 0, "look the code up in docs/wecom.md")

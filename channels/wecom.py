@@ -131,7 +131,15 @@ class WecomApi:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._settings.timeout))
         return self._session
 
-    async def _token(self, *, stale: str | None = None) -> str:
+    async def check(self) -> None:
+        """Ask for a token, whatever token there is: says whether secret and address are right now.
+
+        Raises:
+            WecomError: they are not, or the platform is not reached.
+        """
+        await self._token(ask=True)
+
+    async def _token(self, *, stale: str | None = None, ask: bool = False) -> str:
         async with self._lock:
             async with self._engine.connect() as connection:
                 row = (
@@ -141,7 +149,7 @@ class WecomApi:
                         )
                     )
                 ).first()
-            if row and row.token != stale:
+            if row and row.token != stale and not ask:
                 return str(row.token)
             query = {"corpid": self._settings.corpid, "corpsecret": self._settings.secret}
             found = await self._answer(self._http().get(self._url("gettoken"), params=query))

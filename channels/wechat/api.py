@@ -134,17 +134,17 @@ class OfficialAccountApi:
     async def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def token(self, *, stale: str | None = None) -> str:
-        """The token in force, fetched when there is none or when it is `stale`.
+    async def token(self, *, stale: str | None = None, ask: bool = False) -> str:
+        """The token in force, fetched when there is none, when it is `stale`, or (`ask`) in any case.
 
         Raises:
             ApiError: the platform gives none.
         """
-        found = await self._stored()
+        found = None if ask else await self._stored()
         if found and found != stale:
             return found
         async with self._lock:
-            found = await self._stored()
+            found = None if ask else await self._stored()
             if found and found != stale:
                 return found
             token, life = await self._run(self._client.stable_token)

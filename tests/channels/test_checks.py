@@ -254,3 +254,14 @@ async def test_what_is_right_is_said_to_be_right_and_no_shopper_is_written_to(
 
     assert [] == [one for one in found if one.level == "error"]
     assert not platforms["fakes"]["wechat"].sends and not platforms["fakes"]["telegram"].sent
+
+
+@pytest.mark.parametrize(("channel", "code"), [("wechat", 40164), ("wecom", 60020)])
+async def test_a_token_that_is_still_good_does_not_hide_that_we_are_shut_out(
+    gateway: Any, platforms: dict[str, Any], channel: str, code: int
+) -> None:
+    given, port = gateway
+    assert [] == [one for one in await about(given(port), channel) if str(code) in one.message]
+    platforms["fakes"][channel].refuse_token = code  # the address was taken off the list
+
+    assert [one for one in await about(given(port), channel) if str(code) in one.message and one.remedy]

@@ -359,7 +359,7 @@ async def soak(
 
         async def start() -> asyncio.subprocess.Process:
             process = await spawn("-m", "bot.cli", "gateway", log=log, **world.environment())
-            await wait_for(f"{world.origin}/health")
+            await wait_for(f"{world.origin}/health", 240)
             return process
 
         gateway = await start()
