@@ -53,6 +53,22 @@ _ENGLISH_SIGN = re.compile(
     re.I,
 )
 
+# Small words that tell a language in a message too short for lingua; the first few are enough when they stand alone.
+_SMALL_WORDS = {
+    "es": "hola gracias buenos buenas | donde dónde está esta mi mis pedido quiero por para mucho paquete cuando el los una necesito",
+    "fr": "bonjour merci salut bonsoir | où ou est ma mon mes je votre vous commande pas les une veux suis colis quand le",
+    "de": "danke guten moin | wo ist mein meine meinen ich bitte nicht das der die paket bestellung wann wie habe möchte hallo",
+    "pt": "obrigado obrigada olá oi | onde está meu minha pedido quero não uma quando encomenda você",
+    "it": "ciao grazie buongiorno | dove dov è il mio mia ordine vorrei non una quando pacco sono",
+    "nl": "bedankt goedendag | waar is mijn ik bestelling het een niet wanneer pakket wil kan",
+    "tr": "merhaba teşekkürler | siparişim nerede kargo ne zaman bir iade istiyorum",
+    "pl": "dziękuję cześć | gdzie jest moje moja zamówienie paczka kiedy nie chcę",
+    "id": "terima kasih halo | di mana pesanan saya kapan mau paket tidak ingin",
+    "vi": "xin chào | đơn hàng của tôi ở đâu khi nào muốn không",
+}
+_ALONE = {word: iso for iso, words in _SMALL_WORDS.items() for word in words.partition("|")[0].split()}
+_SMALL = {iso: frozenset(words.replace("|", " ").split()) for iso, words in _SMALL_WORDS.items()}
+
 
 @dataclass(frozen=True)
 class Detected:
@@ -76,6 +92,17 @@ def _lingua() -> Any:
     return LanguageDetectorBuilder.from_languages(*chosen).with_low_accuracy_mode().build()
 
 
+def _told_by_small_words(shown: str) -> str | None:
+    """The language two or more small words agree on, or one that says it alone; None when English has as many."""
+    words = [word.lower() for word in re.findall(r"[^\W\d_]+", shown)]
+    if len(words) == 1:
+        return _ALONE.get(words[0])
+    counts = {iso: sum(word in small for word in words) for iso, small in _SMALL.items()}
+    best = max(counts, key=lambda iso: counts[iso])
+    own = counts[best] - sum(_ENGLISH_SIGN.fullmatch(word) is not None for word in words)
+    return best if counts[best] >= 2 and own >= 1 and counts[best] * 2 >= len(words) else None
+
+
 def detect_language(text: str) -> Detected:
     """The language of one message. Numbers, links and smileys alone are "unknown"."""
     shown = _LINK.sub(" ", visible(text[:READ]))
@@ -95,6 +122,8 @@ def detect_language(text: str) -> Detected:
     latin_text = " ".join(words)
     if is_pinyin(latin_text):
         return Detected("zh-Hans", "zh", "zh")
+    if iso_found := _told_by_small_words(shown):
+        return Detected("other", iso_found, None)
     signs = len(_ENGLISH_SIGN.findall(latin_text))
     marked = bool(_MARKED.search(latin_text)) or "¿" in shown or "¡" in shown
     if marked or (len(words) >= 3 and signs * 4 < len(words)):

@@ -23,8 +23,13 @@ from bot.normalise import normalise
 class MeaningFeaturizer(DenseFeaturizer, GraphComponent):
     """One vector of 512 numbers per message, as its sentence feature."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    @staticmethod
+    def get_default_config() -> dict[str, Any]:
+        return {**DenseFeaturizer.get_default_config()}
+
+    @classmethod
+    def validate_config(cls, config: dict[str, Any]) -> None:
+        """There is nothing to choose."""
 
     @classmethod
     def create(
@@ -34,7 +39,7 @@ class MeaningFeaturizer(DenseFeaturizer, GraphComponent):
         resource: Resource,
         execution_context: ExecutionContext,
     ) -> MeaningFeaturizer:
-        return cls(execution_context.node_name)
+        return cls(execution_context.node_name, config)
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         self.process([example for example in training_data.training_examples if example.get(TEXT)])
@@ -45,5 +50,5 @@ class MeaningFeaturizer(DenseFeaturizer, GraphComponent):
         if texts:
             for message, vector in zip(messages, encode_meaning(texts), strict=True):
                 row = np.asarray([vector], dtype=np.float32)
-                message.add_features(Features(row, FEATURE_TYPE_SENTENCE, TEXT, self._name))
+                message.add_features(Features(row, FEATURE_TYPE_SENTENCE, TEXT, self._identifier))
         return messages

@@ -1,7 +1,7 @@
 """The language of a message."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.language import OTHER_LANGUAGES, detect_language, polite_line
@@ -20,6 +20,14 @@ from bot.language import OTHER_LANGUAGES, detect_language, polite_line
         ("T恤有L码吗", "zh-Hans", "zh"),
         ("Hola, ¿dónde está mi pedido?", "other", "es"),
         ("Wo ist meine Bestellung bitte", "other", "de"),
+        ("où est ma commande", "other", "fr"),
+        ("Wo ist mein Paket", "other", "de"),
+        ("waar is mijn bestelling", "other", "nl"),
+        ("donde esta mi pedido", "other", "es"),
+        ("gracias", "other", "es"),
+        ("my name is Jose", "en", "en"),
+        ("what is the size", "en", "en"),
+        ("chakuaidi", "zh-Hans", "zh"),
         ("注文はどこですか", "other", "ja"),
         ("где мой заказ", "other", "ru"),
         ("أين طلبي", "other", "ar"),
@@ -39,6 +47,19 @@ def test_what_cannot_be_told_leaves_the_reply_language_open():
     assert detect_language("88123456").reply is None
 
 
+@pytest.mark.parametrize("text", ["ok", "OK OK", "Hello", "thanks!", "XL", "EMS", "Nike"])
+def test_words_of_both_languages_decide_only_where_nothing_is_known(text):
+    detected = detect_language(text)
+
+    assert (detected.reply, detected.shared) == ("en", True)
+
+
+@pytest.mark.parametrize("text", ["where is it", "refund", "thanks for your help", "我的"])
+def test_words_of_one_language_decide(text):
+    assert not detect_language(text).shared
+
+
+@settings(deadline=None)  # the first text loads lingua
 @given(st.text(max_size=200))
 def test_every_text_gets_an_answer(text):
     assert detect_language(text).code in ("zh-Hans", "zh-Hant", "en", "mixed", "other", "unknown")

@@ -1,7 +1,7 @@
 """Syllables, readings, and Chinese in Latin letters."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.pinyin import SYLLABLES, is_pinyin, readings, syllables
@@ -15,6 +15,7 @@ def test_words_are_cut_into_syllables(word, spoken):
     assert syllables(word) == tuple(spoken.split())
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(sorted(SYLLABLES)), min_size=1, max_size=6))
 def test_what_was_made_of_syllables_is_cut_into_no_more(parts):
     """Another cut may be shorter ("xi an" is "xian"), never longer, and always spells the same."""

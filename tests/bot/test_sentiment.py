@@ -1,7 +1,7 @@
 """Mood, threat and urgency."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.sentiment import read_sentiment
@@ -101,6 +101,7 @@ def test_a_threat_is_the_most_urgent():
     ]
 
 
+@settings(deadline=None)  # the first text loads a dictionary
 @given(st.text(max_size=300))
 def test_any_text_has_a_mood(text):
     """Anger stays between none and all."""

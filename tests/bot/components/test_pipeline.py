@@ -1,6 +1,7 @@
 """The components as Rasa calls them: messages in, messages out."""
 
 import pytest
+from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActiveLoop, SlotSet
 from rasa.shared.core.slots import AnySlot, TextSlot
@@ -11,6 +12,7 @@ from rasa.shared.nlu.training_data.message import Message
 from bot.components.context_reader import ContextReader, standing_question
 from bot.components.entity_reader import EntityReader
 from bot.components.language_detector import LanguageDetector
+from bot.components.meaning_featurizer import MeaningFeaturizer
 from bot.components.sentiment_reader import SentimentReader
 from bot.context import Gate
 
@@ -133,3 +135,14 @@ def test_words_of_both_languages_keep_the_language_of_the_conversation(text, kno
     LanguageDetector().process([heard], talk)
 
     assert [one["value"] for one in heard.get(ENTITIES, [])] == said
+
+
+def test_the_encoder_is_a_featurizer_for_rasas_own_classifiers():
+    """Used in comparisons; a sentence feature of 512 numbers, under the name of its node."""
+    context = ExecutionContext(GraphSchema({}), node_name="meaning")
+    featurizer = MeaningFeaturizer.create(MeaningFeaturizer.get_default_config(), None, None, context)
+    heard = message("我要退货")
+    featurizer.process([heard])
+
+    (feature,) = heard.features
+    assert feature.features.shape == (1, 512) and feature.origin == "meaning"
