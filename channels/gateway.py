@@ -752,8 +752,10 @@ class Gateway:
         outcome: str = "answered",
     ) -> None:
         """One transaction: replies, events, audit, ownership, and the message is done."""
-        if not replies:  # nobody is left without an answer
-            replies = [Reply(text=say("no_answer", known.language), buttons=(_person_button(known),))]
+        if not any(_says_something(reply) for reply in replies):  # nobody is left without an answer
+            why = {"response": "no_answer", **(replies[0].explain if replies else {})}
+            text = say("no_answer", known.language)
+            replies = [Reply(text=text, buttons=(_person_button(known),), explain=why)]
             author, outcome = "system", "no_answer"
         withheld: list[Reply] = []
         if author == "bot" and self._check_claims is not None:
@@ -1085,6 +1087,17 @@ async def _set_apologised(connection: AsyncConnection, conversation: str, on: bo
         .values(apologised=on)
     )
     return bool(result.rowcount == 1)
+
+
+def _says_something(reply: Reply) -> bool:
+    return bool(
+        reply.text
+        or reply.buttons
+        or reply.card
+        or reply.image
+        or reply.citations
+        or reply.handoff is not None
+    )
 
 
 def _person_button(known: Conversation) -> Button:

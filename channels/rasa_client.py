@@ -5,6 +5,7 @@ Speaks the contract of docs/architecture.md. This module knows no platform and s
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import aiohttp
@@ -76,7 +77,9 @@ class RasaClient:
             raise TurnFailed(f"Rasa's answer to message {message_id} is not JSON: {exc}") from exc
         if not isinstance(answer, dict) or not isinstance(answer.get("replies"), list):
             raise TurnFailed(f"Rasa's answer to message {message_id} has no list of replies")
-        return [explained(reply_from(item), answer.get("explain")) for item in answer["replies"]]
+        replies = [reply_from(item) for item in answer["replies"]]
+        # Rasa said nothing: what it understood is still worth keeping.
+        return [explained(reply, answer.get("explain")) for reply in replies or [Reply()]]
 
 
 def explained(reply: Reply, turn: Any) -> Reply:
@@ -84,11 +87,8 @@ def explained(reply: Reply, turn: Any) -> Reply:
     if not isinstance(turn, dict):
         return reply
     own = reply.explain
-    versions = {**(turn.get("versions") or {}), **(own.get("versions") or {})}
-    merged = {**turn, **own}
-    if versions:
-        merged["versions"] = versions
-    return reply.model_copy(update={"explain": merged})
+    versions = {"kefu": version("kefu"), **(turn.get("versions") or {}), **(own.get("versions") or {})}
+    return reply.model_copy(update={"explain": {**turn, **own, "versions": versions}})
 
 
 def reply_from(item: dict[str, Any]) -> Reply:

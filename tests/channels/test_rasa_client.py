@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from bot.message import Reply
 from channels.rasa_client import explained
 
@@ -15,7 +17,7 @@ def test_what_the_action_says_itself_comes_before_what_rasa_says_of_the_turn() -
     assert merged == {
         "intent": "own",
         "score": 0.9,
-        "versions": {"dialogue": "a.tar.gz", "answer.index": "b"},
+        "versions": {"kefu": version("kefu"), "dialogue": "a.tar.gz", "answer.index": "b"},
     }
 
 

@@ -66,6 +66,7 @@ async def test_the_shopper_hears_that_the_money_came_also_after_a_restart(
     receipt = await refund(shopper, shop)
     restarts = assistant.kill("gateway")
     await assistant.wait_restarted("gateway", restarts)
+    await shopper.client.connect()  # as the page does
     await days_later(2, shop, assistant)
     texts = await heard(shopper, KEPT[language])
     states = rows(assistant, f"SELECT state, kind FROM promises WHERE receipt = '{receipt['id']}'")
