@@ -130,6 +130,7 @@ class KnowledgeSettings(Section):
     """The shop's articles."""
 
     path: Path | None = None  # None: the demo shop's articles, data/knowledge
+    pgvector: str | None = None  # postgresql://... of a server with pgvector, for very many articles
     cache: Path | None = None  # file that keeps embeddings; None: .cache/embeddings.db of the checkout
 
 

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from bot.exceptions import GeneratorError
+import structlog
+
+from bot.exceptions import GeneratorError, KnowledgeError
 from bot.generator.certificate import Certificate
 from bot.generator.checks import Check, run_checks
 from bot.generator.client import Completion, Generator
@@ -34,12 +36,14 @@ from bot.generator.prompt import build_messages
 from bot.generator.values import normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
-from bot.knowledge.extract import best_passage
+from bot.knowledge.extract import focus
 from bot.knowledge.retriever import Hit, Retriever
 from bot.message import Language
 
+log = structlog.get_logger()
 BACKGROUND = 20  # hits fetched; the ones after the best are the background of its score
 EVIDENCE = 3  # chunks the generator reads
+CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, asking which product is meant would only sound clever
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
@@ -99,6 +103,7 @@ class Answerer:
         generator: the first voice; None leaves the extractive voice alone.
         certificate: needed in mode "certified".
         drift: how many alarms the drift monitor has raised.
+        notes: reasons that every decision carries.
     """
 
     retriever: Retriever
@@ -109,6 +114,7 @@ class Answerer:
     certificate: Certificate | None = None
     drift: int = 0
     max_tokens: int = 96
+    notes: tuple[str, ...] = ()  # reasons that every decision of this answerer carries
     statistics: ChunkStatistics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,7 +134,11 @@ class Answerer:
         """Answer, ask back or hand off. Never raises for a generator that fails."""
         began = time.perf_counter()
         query = with_context(question, history)
-        hits = self.retriever.search(query, language=language, product=product, at=at, limit=BACKGROUND)
+        try:
+            hits = self.retriever.search(query, language=language, product=product, at=at, limit=BACKGROUND)
+        except KnowledgeError as exc:
+            log.error("search_failed", error=str(exc))
+            return self._handoff(("search_failed",), language, began)
         hits = [h for h in hits if without_injection(h.chunk.text)]
         steered = looks_like_injection(question)
         if not hits:
@@ -145,7 +155,7 @@ class Answerer:
                 "", decision, language, (hits[0].chunk,), options, candidates[0].text, tuple(candidates), tuple(hits),
                 time.perf_counter() - began,
             )  # fmt: skip
-        reasons: list[str] = ["injection"] if steered else []
+        reasons: list[str] = [*self.notes, *(["injection"] if steered else [])]
         if self.generator is not None and not steered:
             try:
                 candidates.insert(
@@ -161,15 +171,18 @@ class Answerer:
     # -- the two voices
 
     def _extractive(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
-        """The best article's own words, under the same checks."""
-        passage = best_passage(question, hits)
-        chunk = passage.chunk if passage else hits[0].chunk
-        text = plain_text(without_injection(passage.text if passage else chunk.text))
-        ordered = sorted(hits, key=lambda h: h.chunk.id != chunk.id)  # features speak of the chunk shown
-        features = retrieval_features(question, ordered, self.statistics, language, text)
-        evidence = (evidence_of(chunk),)
+        """The best article's own words, under the same checks; those of the two best when they fit about equally."""
+        chunk = hits[0].chunk
+        quoted = [chunk, *(h.chunk for h in hits[1:2] if hits[0].score - h.score < CLOSE)]
+        passages = [plain_text(without_injection(focus(question, one))) for one in quoted]
+        if len(quoted) > 1:  # two answers side by side say what each is about
+            passages = [headed(one, text) for one, text in zip(quoted, passages, strict=True)]
+        text = "\n".join(passages)
+        features = retrieval_features(question, hits, self.statistics, language, text)
+        evidence = tuple(evidence_of(one) for one in quoted)
         checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
-        return Candidate("extractive", text, self.fusion.retrieval(features), checks, (chunk.id,), features)
+        ids = tuple(one.id for one in quoted)
+        return Candidate("extractive", text, self.fusion.retrieval(features), checks, ids, features)
 
     async def _generated(
         self,
@@ -269,7 +282,7 @@ class Answerer:
             threshold=threshold,
             certificate=certificate,
             reasons=tuple(dict.fromkeys(reasons)),
-            evidence=best.evidence[:1] if best.voice == "extractive" else best.evidence,
+            evidence=best.evidence,
             checks=best.checks if passed else failed[0].checks,
             voice=best.voice,
             mode=self.mode,
@@ -283,7 +296,7 @@ class Answerer:
             text=best.text if verdict == "answer" else "",
             decision=decision,
             language=language,
-            chunks=(cited,),
+            chunks=tuple(by_id[i] for i in best.evidence) if best.voice == "extractive" else (cited,),
             draft=best.text if passed else "",
             candidates=tuple(candidates),
             hits=tuple(hits),
@@ -296,7 +309,7 @@ class Answerer:
         return (self.fusion.strict_policy if risk == "policy" else self.fusion.strict), None
 
     def _handoff(self, reasons: tuple[str, ...], language: Language, began: float) -> Answer:
-        decision = Decision("handoff", 0.0, None, None, reasons, mode=self.mode)
+        decision = Decision("handoff", 0.0, None, None, (*self.notes, *reasons), mode=self.mode)
         return Answer("", decision, language, seconds=time.perf_counter() - began)
 
 
@@ -321,6 +334,13 @@ def choose(question: str, candidates: Sequence[Candidate]) -> Candidate:
         return extractive
     unsure = generated.features.get("mean_logprob", 0.0) < UNSURE
     return extractive if unsure and generated.evidence[0] != extractive.evidence[0] else generated
+
+
+def headed(chunk: Chunk, text: str) -> str:
+    """A passage behind its heading."""
+    mark = "" if re.search(r"[?？:：]$", chunk.heading) else {"zh": "：", "en": ":"}[chunk.language]
+    gap = "" if chunk.language == "zh" else " "
+    return f"{chunk.heading}{mark}{gap}{text}"
 
 
 def evidence_of(chunk: Chunk) -> Evidence:

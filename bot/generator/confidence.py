@@ -23,6 +23,7 @@ from bot.generator.values import find_values, normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
 from bot.knowledge.retriever import Hit
+from bot.knowledge.tokens import concepts
 from bot.message import Language
 
 FUSION_FILE = Path(__file__).with_name("fusion.json")
@@ -36,11 +37,12 @@ class ChunkStatistics:
     def __init__(self, chunks: Iterable[Chunk]) -> None:
         self.count: dict[Language, int] = {"zh": 0, "en": 0}
         self._df: dict[Language, Counter[str]] = {"zh": Counter(), "en": Counter()}
+        self._spoken: Counter[str] = Counter()
         for chunk in chunks:
             self.count[chunk.language] += 1
-            self._df[chunk.language].update(
-                set(content_words(f"{' '.join(chunk.heading_path)} {chunk.text}"))
-            )
+            whole = f"{' '.join(chunk.heading_path)} {chunk.text}"
+            self._df[chunk.language].update(set(content_words(whole)))
+            self._spoken.update(concepts(whole))
 
     def weight(self, word: str, language: Language) -> float:
         """Inverse document frequency, smoothed; the highest for a word no chunk holds."""
@@ -50,15 +52,20 @@ class ChunkStatistics:
     def known(self, word: str, language: Language) -> bool:
         return self._df[language][word] > 0
 
+    def concept_weight(self, name: str) -> float:
+        """Inverse document frequency of a concept, over both languages."""
+        n, df = sum(self.count.values()), self._spoken[name]
+        return math.log(1 + (n - df + 0.5) / (df + 0.5))
+
 
 # What kind of value a question asks for. A passage without that kind is a poor answer to it.
 _ASKS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
-    ("span", re.compile(r"多久|几天|多长时间|多少天|几个工作日|几小时|时效|期限|几年|几个月|how long|how many (?:days|weeks|months|years|hours)|how soon|how fast|time limit|deadline", re.I), ("minutes", "working_days", "months", "date")),
-    ("money", re.compile(r"多少钱|运费(?:多少|是|要|怎么)|费用(?:是|多少)|几块|多少元|什么价|价格是|收费(?:吗|标准|多少)|how much (?:is|does|do|are|for|will|would)|what.{0,20}(?:cost|price|fee)|cost of|price (?:of|for)\b|\bfees?\b", re.I), ("money",)),
+    ("span", re.compile(r"多久|几天|多长时间|多少天|几个工作日|几(?:个)?(?:小时|钟头)|时效|期限|几年|几个月|how long|how many (?:days|weeks|months|years|hours)|how soon|how fast|time limit|deadline", re.I), ("minutes", "working_days", "months", "date")),
+    ("money", re.compile(r"多少钱|啥价|价钱|价位|要多少(?:钱|元|块)|卖多少|收多少|花多少|押多少|抵多少|便宜多少|运费(?:多少|是|要|怎么)|费用(?:是|多少)|几块|多少元|什么价|价格是|收费(?:吗|标准|多少)|how much (?:is|does|do|are|for|will|would)|what.{0,20}(?:cost|price|fee)|cost of|\bprice\b|price (?:of|for)\b|\bfees?\b", re.I), ("money",)),
     ("time", re.compile(r"几点|什么时间|营业时间|上班时间|在线时间|opening hours|what time|what hours|when .*(?:open|close)", re.I), ("time", "date")),
     ("percent", re.compile(r"百分之几|几折|打几折|多少折|what percent|how much off|what discount", re.I), ("percent", "discount", "money")),
     ("phone", re.compile(r"电话(?:是|多少|号)|热线|号码是|(?:phone|telephone|what) number|hotline|your (?:tele)?phone|call you", re.I), ("phone",)),
-    ("url", re.compile(r"网址|链接|官网|website|link|url", re.I), ("url", "email")),
+    ("url", re.compile(r"网址|链接|官网|website|\blink\b|\burl\b", re.I), ("url", "email")),
     ("many", re.compile(r"几次|几件|多少个|几个|多大|多重|多高|how many|how big|how heavy|how often", re.I), ("number", "minutes", "months", "money", "percent")),
 )  # fmt: skip
 _NAMED = re.compile(
@@ -124,6 +131,8 @@ def retrieval_features(
     ranks = list(top.ranks.values())
     heading_words = content_words(top.chunk.heading)
     named = named_things(question)
+    asked, there = set(concepts(question)), set(concepts(body))
+    idf = {c: statistics.concept_weight(c) for c in asked}
     features = {
         "heading": top.heading_similarity,
         "heading_lift": top.heading_similarity - _mean(h.heading_similarity for h in rest[2:]),
@@ -139,9 +148,16 @@ def retrieval_features(
         "heading_in_question": _mean(float(w in weights) for w in heading_words),
         "kind": kind_match(question, passage or top.chunk.text),
         "named_missing": float(any(n not in normalise(body).lower() for n in named)),
-        "words": min(20.0, len(words)) / 20,
+        "score_margin": min(3.0, top.score - rest[0].score) if rest else 3.0,
+        "concepts": len(asked & there) / len(asked) if asked else 0.0,
+        "concepts_covered": sum(idf[c] for c in asked & there) / (sum(idf.values()) or 1.0),
+        "concepts_asked": min(4, len(asked)) / 4,
+        "length": min(20.0, len(words)) / 20,
         "zh": float(language == "zh"),
     }
+    features |= {name: top.signals.get(name, 0.0) for name in SIGNALS}
+    others = [h.signals.get("words", 0.0) for h in rest]
+    features["words_margin"] = features["words"] - max(others, default=features["words"])
     for name in ENCODERS:
         mine = top.dense.get(name, 0.0)
         others = [h.dense.get(name, 0.0) for h in rest]
@@ -158,10 +174,14 @@ def _mean(numbers: Iterable[float]) -> float:
 
 
 ENCODERS = ("use", "e5")
+SIGNALS = (
+    "use_heading", "use_text", "use_standard", "e5_heading", "e5_text", "e5_standard", "sentence", "words", "words_worst",
+    "words_shop", "words_shop_worst",
+)  # fmt: skip
 RETRIEVAL_FEATURES = (
     "heading", "heading_lift", "text", "text_lift", "bm25", "bm25_share", "bm25_margin", "rank_agreement", "covered",
-    "covered_title", "unknown", "heading_in_question", "kind", "named_missing", "words", "zh",
-    "use", "use_lift", "use_margin", "e5", "e5_lift", "e5_margin",
+    "covered_title", "unknown", "heading_in_question", "kind", "named_missing", "zh", "score_margin", "concepts", "concepts_covered", "concepts_asked", "length",
+    "use", "use_lift", "use_margin", "e5", "e5_lift", "e5_margin", "words_margin", *SIGNALS,
 )  # fmt: skip
 GENERATED_FEATURES = (
     "mean_logprob",
@@ -239,6 +259,9 @@ class Logistic:
         )
 
 
+NEVER = Logistic((), (), (), (), -30.0)
+
+
 @dataclass(frozen=True)
 class Fusion:
     """The fitted models: `retrieval` judges the extractive voice, `generated` the generator's."""
@@ -249,6 +272,7 @@ class Fusion:
     strict_policy: float  # the same for money and policy questions
     encoders: tuple[str, ...] = ()
     version: str = ""
+    lexical: Logistic = NEVER  # judges what was found by words alone
 
     @classmethod
     def load(cls, path: Path = FUSION_FILE) -> Fusion:
@@ -266,6 +290,7 @@ class Fusion:
                 strict_policy=float(raw["strict_policy"]),
                 encoders=tuple(raw.get("encoders", ())),
                 version=str(raw.get("version", "")),
+                lexical=Logistic.of(raw["lexical"]) if raw.get("lexical") else NEVER,
             )
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise GeneratorError(
@@ -276,9 +301,11 @@ class Fusion:
 REASONS: dict[str, dict[Language, str]] = {
     "confident": {"zh": "依据充分，且通过了全部检查。", "en": "The evidence is strong and every check passed."},
     "no_evidence": {"zh": "知识库里没有找到相关内容。", "en": "No article was found for this."},
+    "search_failed": {"zh": "知识库暂时无法检索。", "en": "The articles could not be searched."},
     "low_confidence": {"zh": "把握不足：答对的估计概率低于门槛。", "en": "Not sure enough: the estimated chance of being right is below the threshold."},
     "check_failed": {"zh": "回复没有通过检查，没有发出。", "en": "The reply failed a check and was not sent."},
     "generator_failed": {"zh": "生成服务没有可用的回复，改用文章原文。", "en": "The generator gave no usable reply; the article's own words were used."},
+    "indexing": {"zh": "文章还在建立索引，暂时只按字面查找。", "en": "The articles are still being indexed; only words were searched."},
     "shadow": {"zh": "影子模式：只写草稿，由人发送。", "en": "Shadow mode: only a draft, a person sends it."},
     "uncertified": {"zh": "没有证书：按严格模式判断。", "en": "There is no certificate; strict mode decided."},
     "two_products": {"zh": "有两种商品都符合，先问是哪一种。", "en": "Two products fit, so it asks which one."},

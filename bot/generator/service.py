@@ -11,8 +11,11 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,9 +30,14 @@ from bot.knowledge.base import Knowledge
 from bot.message import Language
 from bot.settings import PROJECT_ROOT, Settings
 
+if TYPE_CHECKING:
+    from bot.knowledge.pgvector import PgVectorRetriever
+    from bot.knowledge.retriever import Retriever
+
 log = structlog.get_logger()
 ADAPTER = Path(__file__).with_name("adapter")
 DRIFT_FILE = "drift.json"
+PATIENCE = 3.0  # seconds a question waits for articles to be read before it is answered without
 
 
 def knowledge_folder(settings: Settings) -> Path:
@@ -76,7 +84,7 @@ def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator
         certificate = Certificate.load(section.certificate)
         certificate.check(machine_hashes(settings, knowledge))
     return Answerer(
-        retriever=knowledge.retriever(),
+        retriever=retriever_of(settings, knowledge),
         chunks=knowledge.chunks,
         fusion=Fusion.load(),
         generator=generator,
@@ -84,6 +92,43 @@ def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator
         certificate=certificate,
         drift=drift_level(settings.data_path(DRIFT_FILE)),
         max_tokens=section.max_tokens,
+    )
+
+
+def retriever_of(settings: Settings, knowledge: Knowledge) -> Retriever:
+    """Who searches: the default in memory, or PostgreSQL when the settings name one.
+
+    Raises:
+        KnowledgeError: PostgreSQL cannot be reached or lacks pgvector.
+    """
+    if settings.knowledge.pgvector is None:
+        return knowledge.retriever()
+    searching = _pgvector(settings.knowledge.pgvector)
+    if searching.fingerprint() != knowledge.fingerprint:
+        searching.index(knowledge.chunks, knowledge.fingerprint)
+    return searching
+
+
+@lru_cache(maxsize=1)
+def _pgvector(url: str) -> PgVectorRetriever:
+    """One connection a program, whatever is loaded again."""
+    from bot.knowledge.pgvector import PgVectorRetriever
+
+    return PgVectorRetriever(url)
+
+
+def provisional_answerer(settings: Settings, knowledge: Knowledge) -> Answerer:
+    """Answers by words alone, while the articles are being encoded. A certificate does not hold for it."""
+    from bot.knowledge.hybrid import Fusion as Methods
+    from bot.knowledge.hybrid import HybridRetriever
+
+    fusion = Fusion.load()
+    return Answerer(
+        retriever=HybridRetriever(knowledge.chunks, fusion=Methods(weights={"bm25": 1.0, "concepts": 1.0})),
+        chunks=knowledge.chunks,
+        fusion=replace(fusion, retrieval=fusion.lexical, generated=None),
+        mode="shadow" if settings.generator.mode == "certified" else settings.generator.mode,
+        notes=("indexing",),
     )
 
 
@@ -116,24 +161,54 @@ class AnswerService:
         self._answerer: Answerer | None = None
         self.versions: dict[str, str] = {}  # what answered: `machine_hashes`, shortened
         self._state: object = None
-        self._lock = asyncio.Lock()
-        self._loading = threading.Lock()
+        self._lock = threading.Lock()
+        self._starting, self._wording = threading.Lock(), threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kefu-articles")
+        self._loading: Future[Answerer] | None = None
+        self._provisional: Answerer | None = None
 
     async def warm(self) -> Answerer:
         """Load what is not loaded, and load again when articles changed."""
-        async with self._lock:
-            return await asyncio.to_thread(self.preload)
+        return await asyncio.shield(asyncio.wrap_future(self._begin()))
+
+    def _begin(self) -> Future[Answerer]:
+        """The loading under way, or a new one. One at a time, in a thread that is nobody else's."""
+        with self._starting:
+            if self._loading is None or self._loading.done():
+                self._loading = self._thread.submit(self.preload)
+            return self._loading
+
+    async def _ready(self) -> Answerer:
+        """What can answer now.
+
+        Encoding the articles of a new shop takes a minute or more. Until it is done the words alone search,
+        and few answers are given without a person.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._begin())), PATIENCE)
+        except TimeoutError:
+            if self._answerer is not None:
+                return self._answerer  # of the articles before the change
+            return await asyncio.to_thread(self._by_words)
+
+    def _by_words(self) -> Answerer:
+        with self._wording:
+            if self._provisional is None:
+                knowledge = Knowledge.load(knowledge_folder(self._settings))
+                self._provisional = provisional_answerer(self._settings, knowledge)
+            return self._provisional
 
     def preload(self) -> Answerer:
         """The same without an event loop, for a thread at the start of a program."""
         from bot.knowledge.base import folder_state
 
-        with self._loading:
+        with self._lock:
             folder = knowledge_folder(self._settings)
             state = tuple(folder_state(folder)) if folder.is_dir() else ()
             if self._answerer is None or state != self._state:
                 self._answerer = self._load(folder)
                 self._state = state
+                self._provisional = None
             return self._answerer
 
     def _load(self, folder: Path) -> Answerer:
@@ -162,7 +237,7 @@ class AnswerService:
         customer_name: str = "",
         history: Sequence[Turn] = (),
     ) -> Answer:
-        answerer = await self.warm()
+        answerer = await self._ready()
         if self._settings.generator.base_url:  # somebody else's server learns what is asked, not by whom
             from bot.privacy.masking import mask_text
 
@@ -182,5 +257,6 @@ class AnswerService:
         )
 
     async def close(self) -> None:
+        self._thread.shutdown(wait=False)
         if isinstance(self._generator, GeneratorClient):
             await self._generator.close()

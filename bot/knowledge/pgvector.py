@@ -3,7 +3,7 @@
 The database keeps chunks, tokens and vectors, shared by all programs. For a question it returns the nearest chunks
 per encoder (HNSW index) and those that share words (GIN index); `HybridRetriever` then orders this
 handful exactly as it orders a small shop's whole corpus. Below some ten thousand chunks the default is quicker and
-needs no server. This module knows no settings; it is given an address.
+needs no server. This module knows no settings; it is given an address (`knowledge.pgvector`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from bot.exceptions import KnowledgeError
 from bot.knowledge.articles import Chunk
+from bot.knowledge.base import default_cache
 from bot.knowledge.encoders import EmbeddingCache, Vectors, encoder
 from bot.knowledge.hybrid import Fusion, HybridRetriever, body_text, heading_text, query_vector
 from bot.knowledge.retriever import Hit
@@ -63,7 +64,7 @@ class PgVectorRetriever:
 
         Args:
             url: ``postgresql://user:password@host/database``.
-            cache: for `index` only: vectors computed before.
+            cache: vectors computed before, and those of sentences and words; the shared file when None.
 
         Raises:
             KnowledgeError: the server cannot be reached or lacks the extension.
@@ -71,8 +72,9 @@ class PgVectorRetriever:
         import psycopg2
 
         self._fusion = fusion or Fusion()
-        self._cache = cache or EmbeddingCache(None)
+        self._cache = cache or EmbeddingCache(default_cache())
         self._lock = threading.Lock()
+        self._url = url
         try:
             self._connection = psycopg2.connect(url)
             with self._connection, closing(self._connection.cursor()) as cursor:
@@ -83,15 +85,26 @@ class PgVectorRetriever:
                 "extension is installed on the server (CREATE EXTENSION vector)."
             ) from exc
 
-    def index(self, chunks: Sequence[Chunk]) -> None:
-        """Put these chunks in the place of all others, in one transaction: nobody sees half of them."""
+    def fingerprint(self) -> str | None:
+        """What `index` was told that the table holds; None for a table nobody filled."""
+        found = self._select("SELECT obj_description('kefu_chunks'::regclass, 'pg_class')", {})
+        return None if found[0][0] is None else str(found[0][0])
+
+    def index(self, chunks: Sequence[Chunk], fingerprint: str | None = None) -> None:
+        """Put these chunks in the place of all others, in one transaction: nobody sees half of them.
+
+        Args:
+            fingerprint: kept beside them, so that the next program need not do it again.
+        """
         vectors: dict[str, Vectors] = {}
         for name in ("use", "e5"):
             model = encoder(name)
             vectors[f"heading_{name}"] = self._cache.encode(model, [heading_text(c) for c in chunks], "query")
             vectors[f"body_{name}"] = self._cache.encode(model, [body_text(c) for c in chunks], "passage")
         with self._lock, self._connection, closing(self._connection.cursor()) as cursor:
+            cursor.execute("LOCK TABLE kefu_chunks IN EXCLUSIVE MODE")  # two programs that start together
             cursor.execute("DELETE FROM kefu_chunks")
+            cursor.execute("COMMENT ON TABLE kefu_chunks IS %s", (fingerprint,))
             for place, chunk in enumerate(chunks):
                 words = f"{' '.join(chunk.heading_path)} {chunk.text}"
                 cursor.execute(
@@ -147,9 +160,7 @@ class PgVectorRetriever:
             f"SELECT content, {', '.join(f'{column}::text' for column in _COLUMNS)} FROM kefu_chunks "  # noqa: S608
             f"WHERE id IN ({' UNION '.join([*near, shared])}) ORDER BY id"
         )
-        with self._lock, self._connection, closing(self._connection.cursor()) as cursor:
-            cursor.execute(statement, values)
-            rows = cursor.fetchall()
+        rows = self._select(statement, values)
         if not rows:
             return []
         chunks = [_from_json(row[0]) for row in rows]
@@ -158,8 +169,31 @@ class PgVectorRetriever:
             for place, column in enumerate(_COLUMNS)
         }
         vectors = {name: (parsed[f"heading_{name}"], parsed[f"body_{name}"]) for name in ("use", "e5")}
-        exact = HybridRetriever(chunks, fusion=self._fusion, vectors=vectors)
+        exact = HybridRetriever(chunks, cache=self._cache, fusion=self._fusion, vectors=vectors)
         return exact.search(query, language=wanted, product=product, at=day, limit=limit)
+
+    def _select(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Rows of a query. A connection the server has ended is made again, once.
+
+        Raises:
+            KnowledgeError: the server cannot be reached.
+        """
+        import psycopg2
+
+        with self._lock:
+            for again in (True, False):
+                try:
+                    with self._connection, closing(self._connection.cursor()) as cursor:
+                        cursor.execute(statement, values)
+                        return list(cursor.fetchall())
+                except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
+                    if not again:
+                        raise KnowledgeError(f"PostgreSQL does not answer: {str(exc).strip()}") from exc
+                    try:
+                        self._connection = psycopg2.connect(self._url)
+                    except psycopg2.OperationalError as gone:
+                        raise KnowledgeError(f"PostgreSQL does not answer: {str(gone).strip()}") from gone
+        raise AssertionError("the loop returns or raises")
 
     def close(self) -> None:
         self._connection.close()

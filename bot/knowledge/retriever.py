@@ -1,6 +1,6 @@
 """What a search over the articles is, whoever does it: `Retriever` and `Hit`.
 
-Implementations: `bot.knowledge.hybrid` (in memory, the default) and `bot.knowledge.qdrant` (scale).
+Implementations: `bot.knowledge.hybrid` (in memory, the default) and `bot.knowledge.pgvector` (scale).
 This module knows neither.
 """
 
@@ -28,6 +28,11 @@ class Hit:
         dense: cosine per encoder name, the larger of those of the question to the heading and to the text.
         ranks: place from 1 per method (``bm25`` and every encoder) among the chunks searched.
         heading_similarity, text_similarity: mean cosine over encoders to the heading and to the text.
+        signals: further numbers by name for whoever judges the find; 0 where a retriever does not know one.
+            ``<encoder>_heading``, ``<encoder>_text``: cosines. ``<encoder>_standard``: by how many standard
+            deviations the text is nearer than the mean of all chunks searched. ``sentence``: cosine of the nearest
+            sentence. ``words``, ``words_worst``, ``words_shop``, ``words_shop_worst``: see
+            `bot.knowledge.interaction.WordMatch`.
     """
 
     chunk: Chunk
@@ -39,6 +44,7 @@ class Hit:
     ranks: Mapping[str, int] = field(default_factory=dict)
     heading_similarity: float = 0.0
     text_similarity: float = 0.0
+    signals: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def similarity(self) -> float:

@@ -32,7 +32,7 @@ and or but if then so than as at by for from in into of on onto to with about up
 could will would shall should may might must what which who whom whose when where why how please just
 there here also very too really some any get got i'm i've it's i'd you're don't hi hello hey thanks
 """
-_STOP_EN = frozenset(_STOP_EN_WORDS.split())
+STOP_EN = frozenset(_STOP_EN_WORDS.split())
 _STOP_ZH = re.compile(
     "请问一下|请问|麻烦|你好|您好|一下|什么样|为什么|怎么样|怎么办|怎么|怎样|如何|什么|哪些|哪里|哪儿|多少|多久|"
     "可以|能不能|可不可以|是不是|有没有|行不行|我们|你们|我的|你的|您的|我想|这个|那个|谢谢|的话|[的了吗呢吧啊呀嘛哦哈么我你您]"
@@ -124,7 +124,7 @@ def tokens(text: str, *, query: bool = False) -> list[str]:
             for word in _SPLIT.findall(run):
                 if _NUMBER.fullmatch(word):
                     found.append(word)
-                elif word not in _STOP_EN:
+                elif word not in STOP_EN:
                     found.append(stem(word))
     return found
 

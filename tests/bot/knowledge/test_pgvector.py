@@ -68,3 +68,42 @@ def test_filters_hold_in_the_database_and_a_new_index_replaces_the_old(retriever
 def test_a_server_that_cannot_be_reached_is_named_with_the_remedy():
     with pytest.raises(KnowledgeError, match="Check the address"):
         PgVectorRetriever("postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
+
+
+@pytest.mark.services
+@needs_server
+def test_the_table_says_what_it_holds(retriever):
+    chunk = parse_article("---\nid: a\nlanguage: en\n---\n# Sale\nCheaper.\n", Path("a.md")).chunks
+    retriever.index(chunk, "one")
+    other = PgVectorRetriever(URL)
+    other.index(chunk, "two")
+    other.close()
+
+    assert retriever.fingerprint() == "two"
+
+
+@pytest.mark.services
+@needs_server
+def test_a_connection_the_server_ended_is_made_again(retriever):
+    import psycopg2
+
+    retriever.index(parse_article("---\nid: a\nlanguage: en\n---\n# Sale\nCheaper.\n", Path("a.md")).chunks)
+    with psycopg2.connect(URL) as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", (retriever._connection.get_backend_pid(),))
+    other.close()
+
+    assert [hit.chunk.article_id for hit in retriever.search("sale")] == ["a"]
+
+
+@pytest.mark.services
+@needs_server
+def test_the_setting_chooses_it(tmp_path):
+    from bot.generator.service import retriever_of
+    from bot.knowledge.base import Knowledge
+    from bot.settings import KnowledgeSettings, Settings
+
+    (tmp_path / "a.md").write_text("---\nid: set\nlanguage: en\n---\n# Sale\nCheaper.\n")
+    found = retriever_of(Settings(knowledge=KnowledgeSettings(pgvector=URL)), Knowledge.load(tmp_path))
+
+    assert isinstance(found, PgVectorRetriever)
+    assert [hit.chunk.article_id for hit in found.search("sale")] == ["set"]
