@@ -1,32 +1,70 @@
 """Pictures of the running web chat: `python scripts/screenshots.py http://127.0.0.1:8080 docs/images`.
 
-Phone and desktop width, light and dark, Chinese and English, with a question that was really answered.
+Phone and desktop width, light and dark, Chinese and English: a return by one of the demo shop's sample orders, from
+the question to the plan, each said by a fresh shopper.
 Chromium is taken from KEFU_CHROMIUM or the path.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 import sys
 from pathlib import Path
 
-from playwright.async_api import Browser, async_playwright
+from PIL import Image
+from playwright.async_api import Browser, Page, async_playwright
 
-QUESTION = {"zh-CN": "七天无理由退货，运费谁出？", "en-US": "Who pays the return shipping?"}
+from bot.orders.shop.samples import sample
+
+SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 860}}
+WORDS = {
+    "zh": ("return_day3", "七天无理由退货，运费谁出？", "我要退货", "全部", "不想要了"),
+    "en": (
+        "return_day3_en",
+        "Who pays the return shipping?",
+        "I want to return it",
+        "all of them",
+        "I changed my mind",
+    ),
+}
+LOCALES = {"zh": "zh-CN", "en": "en-US"}
 
 
-async def take(browser: Browser, url: str, folder: Path, width: str, scheme: str, locale: str) -> None:
-    size = {"width": 390, "height": 780} if width == "phone" else {"width": 1280, "height": 800}
-    context = await browser.new_context(viewport=size, color_scheme=scheme, locale=locale)
-    page = await context.new_page()
-    await page.goto(url)
-    await page.get_by_role("textbox").first.fill(QUESTION[locale])
+async def say(page: Page, text: str) -> None:
+    """Say it and wait for what comes back."""
+    answers = page.locator(".msg:not(.me) .bub:not(.dots)")
+    before = await answers.count()
+    await page.get_by_role("textbox").first.fill(text)
     await page.keyboard.press("Enter")
-    await page.locator(".msg:not(.me) .bub:not(.dots)").first.wait_for(timeout=30_000)
-    await page.wait_for_timeout(600)
-    await page.screenshot(path=folder / f"chat-{width}-{scheme}-{locale[:2]}.png")
+    await answers.nth(before).wait_for(timeout=60_000)
+    await page.wait_for_timeout(1500)  # cards and buttons come with it, the typing dots go
+
+
+async def take(browser: Browser, url: str, folder: Path, width: str, scheme: str, language: str) -> None:
+    context = await browser.new_context(
+        viewport=SIZES[width],  # type: ignore[arg-type]
+        color_scheme=scheme,  # type: ignore[arg-type]
+        locale=LOCALES[language],
+        timezone_id="Asia/Shanghai",
+    )
+    page = await context.new_page()
+    await page.goto(url if width == "desktop" else f"{url}/chat?site=demo")
+    name, question, wish, *rest = WORDS[language]
+    order = sample(name)
+    tail = {"zh": "手机尾号", "en": "phone ends in "}[language] + order.phone_tail
+    await say(page, question)
+    await say(page, f"{wish} {order.number}")
+    for text in (tail, *rest):
+        if not await page.locator(".card.plan").count():
+            await say(page, text)
+    png = await page.screenshot()
+    # Flat colours: a palette is a quarter of the bytes, and this way of choosing it keeps the rare ones.
+    palette = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, **palette)
+    picture.save(folder / f"chat-{width}-{scheme}-{language}.png", optimize=True)
     await context.close()
 
 
@@ -37,9 +75,10 @@ async def main(url: str, folder: Path) -> None:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
-        for width in ("phone", "desktop"):
-            for scheme, locale in (("light", "zh-CN"), ("dark", "en-US")):
-                await take(browser, url, folder, width, scheme, locale)
+        for width in SIZES:
+            for scheme in ("light", "dark"):
+                for language in LOCALES:
+                    await take(browser, url.rstrip("/"), folder, width, scheme, language)
         await browser.close()
 
 

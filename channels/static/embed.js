@@ -123,7 +123,7 @@ h2{font-size:15.5px;font-weight:650;line-height:1.3}
 .st{font-size:12px;color:var(--mu);padding:0 4px}
 .st.bad{color:var(--er);text-decoration:underline}
 .old{align-self:center;color:var(--a);font-size:13.5px;padding:6px 10px}
-.card{border:1px solid var(--ln);border-radius:14px;overflow:hidden;background:var(--bg);width:min(300px,100%)}
+.card{border:1px solid var(--ln);border-radius:14px;overflow:hidden;background:var(--bg);width:min(330px,100%)}
 .card h3{font-size:14.5px;font-weight:650;padding:10px 13px;background:var(--sf);border-bottom:1px solid var(--ln);display:flex;gap:8px;align-items:center}
 .card dl{padding:6px 13px 10px;font-size:14px}
 .card div{display:flex;justify-content:space-between;gap:14px;padding:4px 0}
