@@ -53,7 +53,7 @@ soak: setup      ## ten minutes of 200 shoppers at all doors while the gateway i
 	@$(PY) -m tests.soak.soak --seconds 600 --shoppers 200
 
 races: setup     ## ten thousand races of bot, people, shoppers and timers; an hour or more
-	@KEFU_LONG_TESTS=1 $(PY) -m pytest -q tests/bot/handoff/test_races.py -k thousand
+	@KEFU_LONG_TESTS=1 $(PY) -m pytest -q -s tests/bot/handoff/test_races.py -k thousand
 
 clean:           ## remove everything that was made here, the demo's data too
 	rm -rf .venv .cache models var results .rasa

@@ -359,6 +359,11 @@ async def test_races_show_no_talk_over_and_lose_nothing(tmp_path: Path, seed: in
 @pytest.mark.timeout(7200)
 @pytest.mark.skipif("KEFU_LONG_TESTS" not in os.environ, reason="an hour or more: `make races`")
 async def test_ten_thousand_races(tmp_path: Path) -> None:
-    withheld, spoken, refused = await run_races(tmp_path, 10_000, 2026, together=16)
+    count, seed = int(os.environ.get("KEFU_RACES", "10000")), int(os.environ.get("KEFU_RACES_SEED", "2026"))
+    withheld, spoken, refused = await run_races(tmp_path, count, seed, together=16)
+    print(
+        f"{count} races, seed {seed}: {withheld} late replies kept back, {spoken} said, {refused} late tries refused"
+    )
 
-    assert withheld > 100 and spoken > 100 and refused > 100
+    least = count // 100  # otherwise nothing was raced
+    assert withheld > least and spoken > least and refused > least
