@@ -45,10 +45,7 @@ THREAT = {
     "en": "If you do not fix this I will sue you and report you to the consumer protection agency",
 }
 NONSENSE = {"zh": "香蕉月亮弹钢琴", "en": "banana moon piano"}
-UNKNOWN = {
-    "zh": "你们老板是哪一年创立公司的，公司在哪里上市？",
-    "en": "In which year was your company founded and on which stock exchange is it listed?",
-}
+UNKNOWN = {"zh": "你们支持用比特币付款吗？", "en": "Can I pay with bitcoin?"}
 LOCALE = {"zh": "zh-CN", "en": "en-GB"}
 
 Story = Callable[[Shop, Shopper, str], Awaitable[None]]
@@ -61,7 +58,7 @@ async def desk(assistant: Assistant, language: str) -> AsyncIterator[Any]:
 
     engine = make_engine(Settings(data_dir=assistant.data_dir).sqlalchemy_url)
     try:
-        await Staff(Store(engine)).add("lin", "lead", PASSWORD)
+        await Staff(Store(engine)).add("lin", "admin", PASSWORD)  # above a lead's limit
     finally:
         await engine.dispose()
     async with async_playwright() as playwright:
@@ -110,7 +107,7 @@ async def too_much_money(shop: Shop, shopper: Shopper, language: str) -> None:
 
 
 async def not_understood(shop: Shop, shopper: Shopper, language: str) -> None:
-    await ask_for(shopper, "refund", PAID)
+    assert is_plan(await ask_for(shopper, "refund", PAID, REASONS["changed_mind"][language]))
     await shopper.say(NONSENSE[language])
     await shopper.say(NONSENSE[language])
 
@@ -210,10 +207,10 @@ async def test_a_trigger_ends_with_the_right_packet_at_the_desk(
         assert {"zh": "正在等待人工", "en": "Waiting for a person"}[language] in await page.inner_text(".bar")
 
 
-async def test_what_a_lead_approves_reaches_the_shopper_with_its_receipt(
+async def test_what_is_approved_reaches_the_shopper_with_its_receipt(
     assistant: Assistant, shop: Shop, new_shopper: NewShopper, language: str
 ) -> None:
-    """The policy's limit, the lead's approval in the browser, one write in the shop, the receipt in the chat."""
+    """The policy's limit, the approval in the browser, one write in the shop, the receipt in the chat."""
     shopper = await new_shopper(language)
     await too_much_money(shop, shopper, language)
     async with desk(assistant, language) as page:
