@@ -24,6 +24,7 @@ from bot.knowledge.tokens import STOP_EN, fold
 Scores = npt.NDArray[np.float32]
 
 NEAR = 0.75  # cosine from which two words count as the same; below it a word is "not spoken of"
+REMEMBERED = 8192  # words of questions whose vectors are kept in memory
 _WORD = re.compile(
     r"[㐀-鿿豈-﫿]+|[^\W\d_㐀-鿿豈-﫿][^\W_㐀-鿿豈-﫿'-]*(?:['-][^\W_㐀-鿿豈-﫿]+)*|\d+(?:\.\d+)?"
 )
@@ -91,7 +92,8 @@ class WordIndex:
     """The words of every chunk."""
 
     def __init__(self, texts: Sequence[str], model: Encoder, cache: EmbeddingCache) -> None:
-        self._word_vector = lru_cache(maxsize=8192)(lambda word: model.encode([word], "passage")[0])
+        self._model = model
+        self._remembered: dict[str, Scores] = {}  # vectors of words that were asked for
         mine = [words(text) or [""] for text in texts]
         vocabulary = sorted({word for each in mine for word in each})
         place = {word: number for number, word in enumerate(vocabulary)}
@@ -105,7 +107,7 @@ class WordIndex:
         if not asked:
             none = np.zeros(len(among), dtype=np.float32)
             return WordMatch(none, none, 0.0, 0.0)
-        vectors = np.stack([self._word_vector(word) for word in asked])
+        vectors = self._vectors_of(asked)
         cosines = (vectors @ self._vectors.T)[:, self._flat]
         nearest = np.maximum.reduceat(cosines, self._starts, axis=1)[:, among]  # words x chunks
         speak = (nearest > NEAR).sum(axis=1)
@@ -117,6 +119,16 @@ class WordIndex:
             shop=float(rarity @ best / rarity.sum()),
             shop_worst=float((rarity * (1 - best)).max()),
         )
+
+    def _vectors_of(self, asked: Sequence[str]) -> Vectors:
+        remembered = self._remembered
+        new = [word for word in asked if word not in remembered]
+        if new:  # in one call: most of its cost does not grow with the number of words
+            fresh = dict(zip(new, self._model.encode(new, "passage"), strict=True))
+            if len(remembered) > REMEMBERED:
+                remembered = self._remembered = {w: remembered[w] for w in asked if w in remembered}
+            remembered.update(fresh)
+        return np.stack([remembered[word] for word in asked])
 
 
 def _starts(parts: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:

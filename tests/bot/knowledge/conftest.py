@@ -1,10 +1,11 @@
-"""One retriever per session over each folder: encoding it is the slow part."""
+"""One retriever per session over each folder: encoding it is the slow part, and kept between sessions."""
 
 from pathlib import Path
 
 import pytest
 
 from bot.knowledge import Knowledge
+from bot.knowledge.base import default_cache
 from bot.knowledge.encoders import EmbeddingCache
 from bot.knowledge.hybrid import HybridRetriever
 
@@ -18,5 +19,5 @@ def other_shop() -> Knowledge:
 
 
 @pytest.fixture(scope="session")
-def other_retriever(other_shop, tmp_path_factory) -> HybridRetriever:
-    return HybridRetriever(other_shop.chunks, cache=EmbeddingCache(tmp_path_factory.mktemp("cache") / "e.db"))
+def other_retriever(other_shop) -> HybridRetriever:
+    return HybridRetriever(other_shop.chunks, cache=EmbeddingCache(default_cache()))
