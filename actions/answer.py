@@ -33,6 +33,7 @@ from bot.wishes import QUESTIONS
 
 log = structlog.get_logger()
 REMEMBERED = 3  # exchanges
+QUOTED = 40  # characters of a question that are said again
 
 
 def _warm(service: AnswerService) -> None:
@@ -95,10 +96,13 @@ class ActionAnswer(Action):
         )
         log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
                  reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
-        if form is not None and answer.decision.decision != "answer":
+        busy = form is not None or bool((tracker.active_loop or {}).get("name"))
+        unsure = answer.decision.decision not in ("answer", "clarify")
+        if busy and (unsure or (form is not None and answer.decision.decision != "answer")):
             # A question in passing does not take the shopper away from what they want done.
-            say(dispatcher, "answer_unsure", language, question=question, buttons=[person_button(language)])
-            return [FollowupAction(form)]
+            said = question if len(question) <= QUOTED else question[:QUOTED] + "…"
+            say(dispatcher, "answer_unsure", language, question=said, buttons=[person_button(language)])
+            return [FollowupAction(form)] if form is not None else []
         speak(dispatcher, answer, question, customer_name(tracker), len(turn.earlier), self._service.versions)
         if form is not None:
             return [FollowupAction(form)]

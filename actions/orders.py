@@ -72,7 +72,7 @@ def hear_order(talk: Talk) -> bool:
         choice = talk.chosen() or _only_one(talk)
         if choice == OTHER:
             task.forget_order()
-            task.values["said_other"] = True
+            task.values["said_other"] = task.values["said_rest"] = True
             return True
         number = number or choice
     if number is not None:
@@ -216,7 +216,7 @@ async def _suiting(
     Who has seen these and means another one is shown all.
     """
     values = talk.task.values
-    seen = values.get("said_shown", ()) if values.get("said_other") else ()
+    seen = values.get("said_shown", ()) if values.pop("said_rest", False) else ()
     if talk.fitness is None or seen:
         rest = [one for one in orders if one.number not in seen]
         return "ask_order", rest or list(orders)
@@ -351,4 +351,6 @@ def _said_proof(talk: Talk, number: str) -> tuple[ProofKind, str] | None:
 def _without_number(text: str, number: str) -> str:
     """The text without the order number, whose digits are no phone."""
     spaced = r"[\s-]*".join(re.escape(char) for char in number)
-    return re.sub(rf"#?{spaced}", " ", unicodedata.normalize("NFKC", text), flags=re.I)
+    text = re.sub(rf"#?{spaced}", " ", unicodedata.normalize("NFKC", text), flags=re.I)
+    # A number that was broken off, and sent whole afterwards, is no phone either.
+    return re.sub(r"\d{5,}", lambda match: " " if number.startswith(match[0]) else match[0], text)

@@ -448,7 +448,8 @@ class TopicAction(Action, ABC):
         """Whether the message is exactly what was asked for: "I changed my mind" is a reason, and no farewell."""
         # Asked how many, people say why; "how many" is then asked again with the reason kept.
         why = talk.task.asked in ("reason", "quantity") and bool(talk.turn.values("reason"))
-        return talk.chosen() is not None or why
+        plain = PLAIN_STOP.fullmatch(fold(talk.turn.text).strip(" .。!！,，~")) is not None
+        return why or (talk.chosen() is not None and not plain)  # "never mind" is not "Changed my mind"
 
     def _is_other_wish(self, talk: Talk) -> bool:
         """A clear wish for something else comes before the question, unless it is exactly one of its answers."""

@@ -35,6 +35,7 @@ TOPICS = {
     "price_protection": "price_protection",
 }
 FLOWS = frozenset(TOPICS)
+LOOKING = frozenset({"order_status", "delivery", "refund_status"})
 
 # Bare answers: a number, an ordinal, a courier, a way to pay, a size, a colour, a place, a day, "this one".
 _BARE = re.compile(
@@ -63,8 +64,16 @@ _MOVES = re.compile(
 )
 _PLACE = re.compile(r"退货(?:的)?地址|寄回|寄到哪|\breturn(?:s|ing)? (?:it|them|address|to)\b", re.I)
 
+_FAREWELL = re.compile(r"(?:ok(?:ay)?,? )?(?:bye(?: ?bye)?|goodbye|see (?:you|ya)|cya)|拜拜?(?:了|啦)?|再见(?:了|啦)?|回见", re.I)
 _MEANS_WHAT = re.compile(
     r"(?:什么|啥)意思|指的?是(?:什么|啥)|怎么理解|\bwhat (?:does|do|is) .{0,40}\bmean\b|\bmeaning of\b", re.I
+)
+# In the middle of something, a question about cost or time is no new wish for the same.
+_ASKS_RULE = re.compile(
+    r"(?:运费|邮费|快递费|手续费|费用)[^,，。]{0,8}(?:谁|吗|多少|怎么|要不要|[?？])|谁(?:出|付|承担|负责)|(?:会|要)(?:不会|不要)?(?:扣|收)(?:钱|费)"
+    r"|(?:多久|几天|多长时间|什么时候)[^,，。]{0,6}(?:到账|退|办好|处理|有效)|\bwho pays\b|\bhow (?:long|much)\b|\b(?:is|are) (?:it|there|shipping|return) (?:free|a fee|any fees)\b"
+    r"|\bdo i (?:have to|need to) pay\b",
+    re.I,
 )
 _TAKES_BACK = re.compile(
     rf"(?:撤销|撤回|撤掉)[^,，。;；]{{0,24}}(?:申请|退货|换货|退款|价保|售后)|(?:申请|退货|换货|退款|价保|售后)[^,，。;；]{{0,8}}(?:撤销|撤回|撤掉|撤了)"
@@ -105,9 +114,13 @@ def in_context(
     ranking = list(ranking)
     if not ranking:
         return [(FALLBACK, 0.0)]
+    if _FAREWELL.fullmatch(normalise(text).strip(" .。!！~")):
+        return _first("bye", ranking, 0.95)
     if gives_new_address(text):
         return _first("modify_address", ranking, 0.9)
     if ranking[0][0] in FLOWS and _MEANS_WHAT.search(normalise(text)):
+        return _first("policy_question", ranking, 0.8)
+    if question is not None and ranking[0][0] in FLOWS - LOOKING and _ASKS_RULE.search(normalise(text)):
         return _first("policy_question", ranking, 0.8)
     if takes_back(text):
         return _first("withdraw_request", ranking, 0.9)

@@ -45,7 +45,7 @@ _CUT = re.compile(
 _ADDS = re.compile(rf"^\s*(?:{_ADD_ZH}|{_ADD_EN})[\s,，:：]*", re.I)
 _WEAKLY = re.compile(r"^\s*(?:and|以及|并且|然后)", re.I)
 _NO_WISH = re.compile(
-    r"不(?:想|要|是|用|需要)|别|先不|不必|如果|要是|假如|万一|的话|除非|不(?:行|能|可以)(?:换|退|的)?就|还是(?!想|要|给|帮)|或者"
+    r"不(?:想|要|用|需要|必)(?=退|换|取消|改|开|查|撤)|不是|别|先不|如果|要是|假如|万一|的话|除非|不(?:行|能|可以)(?:换|退|的)?就|还是(?!想|要|给|帮)|或者"
     r"|\b(?:don'?t|do not|not|never|no longer|if|unless|otherwise|or|instead of)\b",
     re.I,
 )
@@ -131,7 +131,8 @@ def _read(part: str, rank: Rank) -> tuple[str, float, bool] | None:
         return None
     # To some sentences a number tells the model nothing: "where is my order" says more than "where is 8123".
     named = _NUMBER.sub(" 订单 " if re.search(r"[\u3400-\u9fff]", said) else " my order ", said)
-    ranking = max((rank(form) for form in dict.fromkeys((said, named))), key=lambda one: one[0][1])
+    rankings = [rank(form) for form in dict.fromkeys((said, named))]
+    ranking = max(rankings, key=lambda one: (one[0][0] in FLOWS | QUESTIONS, one[0][1]))
     intent = ranking[0][0]
     # Unsure whether it is a return or a cancellation is sure that it is a wish.
     topic = TOPICS.get(intent, intent)

@@ -101,6 +101,7 @@ class Packet(_Facts):
     request_reason: str | None = None  # why he wants it, a code of the policy
     opened: bool | None = None
     question: str | None = None  # what was last asked of the shopper, or what he asked
+    also: tuple[str, ...] = ()  # wished besides in the same message, and not begun
     tried: tuple[str, ...] = ()  # codes of what went before, oldest first
     plan: dict[str, Any] | None = None  # shown and not yet consented to
     policy: dict[str, Any] | None = None  # {operation, outcome, clause, policy, explanation}
@@ -165,6 +166,7 @@ def build(
         "request_reason": said.get("reason"),
         "opened": said.get("opened"),
         "question": said.get("question"),
+        "also": tuple(_texts(said.get("also"))),
         "tried": said.get("tried"),
         "plan": said.get("plan"),
         "policy": said.get("policy"),

@@ -162,3 +162,12 @@ async def test_a_question_beside_a_wish_is_answered_first(world, shopper):
     )
 
     assert "[article]" == talk.said[0].text
+
+
+async def test_never_mind_is_no_reason(world, shopper):
+    order = sample("return_day7")
+    talk = shopper("return_day7")
+    await talk.say(f"I want to return {order.number}", "return_request")
+    await talk.say("never mind", "stop")
+
+    assert talk.loop is None and [] == talk.buttons

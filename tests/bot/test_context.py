@@ -118,3 +118,12 @@ def test_taking_back_a_request_is_not_making_one(text, withdrawn):
     heard = in_context(text, [("return_request", 0.7), ("cancel_order", 0.2)], None)
 
     assert withdrawn == (heard[0][0] == "withdraw_request")
+
+
+def test_a_farewell_and_a_question_in_the_middle_of_something():
+    """Two letters and a question of cost are not what a classifier of wishes makes of them."""
+    assert "bye" == in_context("Bye!", [("affirm", 0.58), ("context_only", 0.2)], None)[0][0]
+    asked = [("return_request", 0.9)]
+    assert "policy_question" == in_context("退货运费谁出？", asked, "reason")[0][0]
+    assert "return_request" == in_context("退货运费谁出？", asked, None)[0][0]
+    assert "policy_question" == in_context("补差价是什么意思", [("price_protection", 0.8)], "option")[0][0]
