@@ -187,8 +187,8 @@ def _candidates(text: str, today: date) -> Iterator[tuple[str, Any, SPAN]]:
     for match in _TRACKING_CUE.finditer(text):
         yield "tracking_number", match[1].upper(), match.span(1)
     for match in _HASH_ORDER.finditer(text):
-        number = _one_number(match[1])
-        yield "order_number", _joined(number), (match.start(), match.start(1) + len(number))
+        digits = _one_number(match[1])
+        yield "order_number", _joined(digits), (match.start(), match.start(1) + len(digits))
     for address, span in _addresses(text):
         yield "address", address, span
     yield from _phones(text)
