@@ -64,7 +64,9 @@ _MOVES = re.compile(
 )
 _PLACE = re.compile(r"退货(?:的)?地址|寄回|寄到哪|\breturn(?:s|ing)? (?:it|them|address|to)\b", re.I)
 
-_FAREWELL = re.compile(r"(?:ok(?:ay)?,? )?(?:bye(?: ?bye)?|goodbye|see (?:you|ya)|cya)|拜拜?(?:了|啦)?|再见(?:了|啦)?|回见", re.I)
+_FAREWELL = re.compile(
+    r"(?:ok(?:ay)?,? )?(?:bye(?: ?bye)?|goodbye|see (?:you|ya)|cya)|拜拜?(?:了|啦)?|再见(?:了|啦)?|回见", re.I
+)
 _MEANS_WHAT = re.compile(
     r"(?:什么|啥)意思|指的?是(?:什么|啥)|怎么理解|\bwhat (?:does|do|is) .{0,40}\bmean\b|\bmeaning of\b", re.I
 )
