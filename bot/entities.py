@@ -180,8 +180,8 @@ def _candidates(text: str, today: date) -> Iterator[tuple[str, Any, SPAN]]:
         yield "postcode", match[1].upper(), match.span(1)
     for match in _CUED_ORDER.finditer(text):
         if not _is_money(text, match.end(1)):
-            number = _one_number(match[1])
-            yield "order_number", _joined(number), (match.start(1), match.start(1) + len(number))
+            digits = _one_number(match[1])
+            yield "order_number", _joined(digits), (match.start(1), match.start(1) + len(digits))
     for match in _TRACKING.finditer(text):
         yield "tracking_number", match[1].upper(), match.span(1)
     for match in _TRACKING_CUE.finditer(text):
