@@ -167,7 +167,7 @@ def _show(reply: WebReply, as_json: bool, **more: Any) -> None:
         return
     who = {"bot": "Kefu", "system": "Kefu", "person": "客服 / person"}.get(reply.author, reply.author)
     typer.secho(who, fg="green", nl=False)
-    typer.echo(f"  {reply.text}")
+    typer.echo(f"  {(reply.card or {}).get('lead') or reply.text}")
     if reply.card:
         typer.secho(f"      {reply.card.get('title', '')}", bold=True)
         for name, value in reply.card.get("rows") or ():

@@ -56,10 +56,15 @@ class Button(Shape):
 
 
 class Card(Shape):
-    """Facts shown as a small table: an order, a plan or a receipt."""
+    """Facts shown as a small table: an order, a plan or a receipt.
+
+    The words of a reply with an order, a plan or a receipt say what matters in it, for platforms without cards.
+    `lead` stands in the place of those words where the card is shown and would only repeat them.
+    """
 
     kind: Literal["order", "plan", "receipt", "article", "note"]
     title: str
+    lead: str | None = None
     rows: tuple[tuple[str, str], ...] = ()
     url: str | None = None
 

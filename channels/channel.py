@@ -21,7 +21,7 @@ class Capabilities:
     """What the platform can show and bear."""
 
     buttons: bool = False  # False: buttons become a numbered list; typed numbers and titles always work
-    cards: bool = False  # False: the card's rows become lines of text
+    cards: bool = False  # False: what the words do not say becomes lines of text
     typing: bool = False
     max_bytes: int | None = None  # longest text, UTF-8 bytes
     batch: int = 1  # most messages of one turn that `deliver` gets at once (to merge them)
@@ -128,6 +128,9 @@ class Channel(Protocol):
         """
 
 
+_SAID = ("order", "plan", "receipt")  # cards whose facts stand in the words of their message
+
+
 def plain_text(message: OutboxMessage, capabilities: Capabilities) -> str:
     """The message as text, for a platform that cannot show cards or buttons.
 
@@ -135,7 +138,7 @@ def plain_text(message: OutboxMessage, capabilities: Capabilities) -> str:
     button order, and typing one is the same as pressing the button.
     """
     parts = [message.text] if message.text else []
-    if message.card and not capabilities.cards:
+    if message.card and not capabilities.cards and message.card.get("kind") not in _SAID:
         rows = [f"{name}: {value}" for name, value in message.card.get("rows", ())]
         parts.append("\n".join([str(message.card.get("title", "")), *rows]).strip())
         if message.card.get("url"):

@@ -543,7 +543,8 @@ def _file(message: dict[str, Any]) -> dict[str, Any] | None:
 
 def _markup(message: OutboxMessage) -> str:
     """Telegram's small HTML. Everything a model or a shopper wrote is escaped."""
-    parts = [html.escape(message.text)] if message.text else []
+    text = (message.card or {}).get("lead") or message.text
+    parts = [html.escape(text)] if text else []
     if message.card:
         rows = "\n".join(
             f"{html.escape(str(name))}: {html.escape(str(value))}"

@@ -206,12 +206,14 @@ def render_plan(plan: Plan, order: Order, language: Language) -> Words:
     rows += _deadline_rows(plan.operation, plan.due_at, plan.working_days, language)
     name = OPERATIONS[plan.operation][language]
     if language == "zh":
-        lines = [f"请核对：{name}", *(f"· {key}：{value}" for key, value in rows)]
-        lines.append("确认办理吗？（15 分钟内有效）")
+        first, question = f"请核对：{name}", "确认办理吗？（15 分钟内有效）"
+        lead = f"请核对下面的方案，{question}"
+        lines = [first, *(f"· {key}：{value}" for key, value in rows), question]
     else:
-        lines = [f"Please check: {name}", *(f"· {key}: {value}" for key, value in rows)]
-        lines.append("Shall I go ahead? (valid for 15 minutes)")
-    return Words("\n".join(lines), Card(kind="plan", title=name, rows=tuple(rows)))
+        first, question = f"Please check: {name}", "Shall I go ahead? (valid for 15 minutes)"
+        lead = f"Please check what I would do. {question}"
+        lines = [first, *(f"· {key}: {value}" for key, value in rows), question]
+    return Words("\n".join(lines), Card(kind="plan", title=name, lead=lead, rows=tuple(rows)))
 
 
 def render_receipt(receipt: Receipt, plan: Plan | None, language: Language) -> Words:

@@ -710,7 +710,8 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       const parts = [];
       for (const item of event.media || []) parts.push(item.kind === "image" ? this.picture(SERVER + item.url) : this.fileBox(item, SERVER + item.url));
       if (event.image && safeUrl(event.image)) parts.push(this.picture(safeUrl(event.image)));
-      if (event.text) parts.push(el("div", { class: "bub", lang: event.language === "zh" ? "zh-CN" : event.language }, ...(event.author === "shopper" ? [event.text] : rich(event.text))));
+      const text = event.card?.lead || event.text;
+      if (text) parts.push(el("div", { class: "bub", lang: event.language === "zh" ? "zh-CN" : event.language }, ...(event.author === "shopper" ? [text] : rich(text))));
       if (event.card) {
         const { kind, title, rows, url } = event.card;
         parts.push(el("div", { class: `card ${["order", "plan", "receipt", "article"].includes(kind) ? kind : ""}` }, el("h3", {}, kind === "receipt" ? icon("ok", 18) : "", title),

@@ -456,6 +456,17 @@ async def test_cards_and_citations_are_readable(house: House) -> None:
     ]
 
 
+async def test_a_plan_is_not_said_twice(house: House) -> None:
+    card = {"kind": "plan", "title": "退款", "lead": "请核对，确认办理吗？", "rows": [["退款金额", "¥1"]]}
+    house.rasa.script = lambda body: [
+        {"text": "请核对：退款\n· 退款金额：¥1\n确认办理吗？", "custom": {"kefu": {"card": card}}}
+    ]
+    await house.push(house.telegram.message(text="hi"))
+    await house.until(lambda: house.telegram.shown["7"])
+
+    assert house.telegram.shown["7"] == ["请核对，确认办理吗？\n\n<b>退款</b>\n退款金额: ¥1"]
+
+
 async def test_a_person_speaks_through_the_same_door(house: House) -> None:
     await house.push(house.telegram.message(text="hi"))
     await house.until(lambda: house.telegram.shown["7"])

@@ -387,7 +387,7 @@
     if (line.kind !== "message") return null;
     const who = { shopper: nameOf(state.talk.row), bot: t.bot_, person: body.agent === state.me.name ? t.you : body.agent || t.person_, system: t.system_ }[line.author];
     const node = el("div", { class: `m ${line.author}` }, el("div", { class: "by" }, `${who} · ${clock(line.at)}`));
-    if (body.text || body.card || body.citations) node.append(el("div", { class: "b" }, body.text || "", body.card ? card(body.card) : null, body.citations && body.citations.length ? el("div", { class: "card" }, body.citations.map(([title]) => el("div", {}, title))) : null));
+    if (body.text || body.card || body.citations) node.append(el("div", { class: "b" }, (body.card && body.card.lead) || body.text || "", body.card ? card(body.card) : null, body.citations && body.citations.length ? el("div", { class: "card" }, body.citations.map(([title]) => el("div", {}, title))) : null));
     for (const media of body.media || []) node.append(media.kind === "image" ? el("img", { src: media.url, alt: t.pictureWord, onclick: () => viewer(media.url) }) : el("a", { class: "b", href: media.url, target: "_blank", rel: "noopener" }, media.kind));
     if (body.buttons && body.buttons.length) node.append(el("div", { class: "choices" }, body.buttons.map((one) => el("span", {}, one.title))));
     const under = [];

@@ -132,6 +132,14 @@ def receipt(operation: Operation, **changes: Any) -> Receipt:
     )
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_words_of_a_plan_say_all_that_its_card_says(language: Language) -> None:
+    words = render_plan(plan(), ORDER, language)
+
+    assert all(name in words.text and value in words.text for name, value in words.card.rows)
+    assert "15" in (words.card.lead or "")
+
+
 def test_plan_shows_order_items_amount_destination_deadline_and_freight() -> None:
     zh, en = (render_plan(plan(), ORDER, language).text for language in LANGUAGES)
 
