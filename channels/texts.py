@@ -16,7 +16,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "It is safely stored and I will go on as soon as I can. You can also ask for a person.",
     },
     "parked": {
-        "zh": "很抱歉，刚才那条消息我没能处理成功，没有对您的订单做任何新的操作的确认。请换个说法再发一次，或转人工客服。",
+        "zh": "很抱歉，刚才那条消息我没能处理成功，也无法确认是否办理了什么。请换个说法再发一次，或转人工客服。",
         "en": "I am sorry, I could not process that message, and I cannot confirm that anything was done. "
         "Please put it in other words, or ask for a person.",
     },
