@@ -76,8 +76,11 @@ class ActionFallback(Action):
             say(dispatcher, "utter_greet", turn.language)
             return [SlotSet("misses", 0)]
         if turn.intent == "out_of_scope":
+            # Beside a task it is an answer that was not understood, and the second in a row goes to a person.
+            if busy and self._missed_before(tracker):
+                return await give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
             say(dispatcher, "out_of_scope", turn.language)
-            return []
+            return [SlotSet("misses", 1)] if busy else []
         if not busy and PLAIN_STOP.fullmatch(fold(turn.text).strip(" .。!！,，~")):
             say(dispatcher, "nothing_under_way", turn.language)
             return []
@@ -92,12 +95,15 @@ class ActionFallback(Action):
             return [SlotSet("misses", 0)]
         return await self._missed(dispatcher, tracker, turn)
 
+    def _missed_before(self, tracker: Tracker) -> bool:
+        """Whether nothing could be made of the message before this one either."""
+        return "action_fallback" in previous_actions(tracker) and int(tracker.slots.get("misses") or 0) > 0
+
     async def _missed(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn
     ) -> list[dict[str, Any]]:
         """First a question back or help; the second time in a row a person."""
-        again = "action_fallback" in previous_actions(tracker) and int(tracker.slots.get("misses") or 0) > 0
-        if again:
+        if self._missed_before(tracker):
             return await give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
         guesses = guess(turn)
         if guesses and turn.spoken_of and set(guesses) <= LOOKS:

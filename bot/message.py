@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Language = Literal["zh", "en"]
 
@@ -46,6 +46,12 @@ class Inbound(Shape):
     source: str | None = None  # network origin, hashed, for limits
     customer: str | None = None  # the shop's customer id, when the channel proves it
     at: int = Field(description="milliseconds since 1970-01-01 UTC")
+
+    @field_validator("text")
+    @classmethod
+    def _whole_characters(cls, text: str) -> str:
+        """Half a surrogate pair (a cut emoji in somebody's JSON) is no character that can be sent on: U+FFFD."""
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Button(Shape):

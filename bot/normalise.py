@@ -15,9 +15,9 @@ from typing import Any
 
 MAX_LENGTH = 600  # characters that understanding looks at; more is a pasted document, not a message
 
-# Zero-width and direction marks, control characters and variation selectors.
+# Zero-width and direction marks, control characters, variation selectors and halves of surrogate pairs.
 _INVISIBLE = re.compile(
-    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 )
 # What a shop's own app puts before a message: the order or article the shopper has open. It is not what they say.
 _CARDS = (

@@ -146,6 +146,16 @@ def identity(sub: str = "c1", *, secret: str = SECRET, **claims: Any) -> str:
 # talking
 
 
+async def test_half_an_emoji_is_answered_like_any_message(site: Site) -> None:
+    async with site.page() as page:
+        await page.socket.send_str(
+            '{"type": "message", "client_id": "half-an-emoji", "text": "\\ud83d hi \\ud83d\\ude00"}'
+        )
+        reply = await page.event(author="bot")
+
+    assert "echo: \ufffd hi 😀" == reply["text"]
+
+
 async def test_a_shopper_is_answered_and_sees_both_lines_in_order(site: Site) -> None:
     async with site.page() as page:
         welcome = await page.get("welcome")

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -56,16 +57,17 @@ async def desk(assistant: Assistant, language: str) -> AsyncIterator[Any]:
     """A signed-in desk in Chromium."""
     from playwright.async_api import async_playwright
 
+    name = f"lin-{uuid4().hex[:8]}"  # nobody may sign in this often under one name
     engine = make_engine(Settings(data_dir=assistant.data_dir).sqlalchemy_url)
     try:
-        await Staff(Store(engine)).add("lin", "admin", PASSWORD)  # above a lead's limit
+        await Staff(Store(engine)).add(name, "admin", PASSWORD)  # above a lead's limit
     finally:
         await engine.dispose()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 1440, "height": 900}, locale=LOCALE[language])
         await page.goto(f"{assistant.url('gateway')}/desk")
-        await page.fill("[name=name]", "lin")
+        await page.fill("[name=name]", name)
         await page.fill("[name=password]", PASSWORD)
         await page.keyboard.press("Enter")
         await page.wait_for_selector(".row")
