@@ -210,7 +210,7 @@ def main() -> None:
         "lexical": as_json(fit(parts[0] + parts[1], LEXICAL, args.c)),
         "generated": None,
         "strict": args.strict or round(strict_threshold(unseen, p_unseen, 0.03), 4),
-        "strict_policy": args.strict + 0.05
+        "strict_policy": round(args.strict + 0.03, 4)
         if args.strict
         else round(strict_threshold(unseen, p_unseen, 0.02), 4),
         "fitted_on": {"questions": len(unseen), "shops": 4 * args.shops},

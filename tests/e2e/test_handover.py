@@ -46,7 +46,7 @@ THREAT = {
     "en": "If you do not fix this I will sue you and report you to the consumer protection agency",
 }
 NONSENSE = {"zh": "香蕉月亮弹钢琴", "en": "banana moon piano"}
-UNKNOWN = {"zh": "你们支持用比特币付款吗？", "en": "Can I pay with bitcoin?"}
+UNKNOWN = {"zh": "你们的包装盒是什么材质的？", "en": "Can I pay with bitcoin?"}
 LOCALE = {"zh": "zh-CN", "en": "en-GB"}
 
 Story = Callable[[Shop, Shopper, str], Awaitable[None]]

@@ -39,7 +39,9 @@ def test_on_an_unseen_shop_the_right_chunk_is_among_five(other_shop, other_retri
     assert report["all"]["recall_at_5"] >= 0.97
     assert report["zh"]["recall_at_1"] >= 0.85 and report["en"]["recall_at_1"] >= 0.77
     assert report["zh"]["recall_at_3"] >= 0.95 and report["en"]["recall_at_3"] >= 0.95
-    assert report["all"]["passage_accuracy"] >= 0.86  # of one section; two that fit equally are quoted together
+    assert (
+        report["all"]["passage_accuracy"] >= 0.86
+    )  # of one section; two that fit equally are quoted together
 
 
 def test_hits_are_ordered_and_carry_their_scores(other_retriever):
