@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ async def test_what_is_too_old_goes_daily_although_it_failed_the_day_before(
                     kept = (await connection.execute(select(inbox.c.raw))).scalars().all()
                 if not any(kept):
                     break
+                await asyncio.sleep(0.02)
         finally:
             await runner.cleanup()
         stopped = len(days)
