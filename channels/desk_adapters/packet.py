@@ -56,6 +56,8 @@ REASONS: dict[str, dict[Language, str]] = {
     "person_idle": {"zh": "同事未及时回复", "en": "colleague was idle"},
     "passed_on": {"zh": "同事转出", "en": "passed on"},
     "taken": {"zh": "同事主动接手", "en": "taken over"},
+    "promise_broken": {"zh": "承诺没有兑现", "en": "a promise was broken"},
+    "promise_unchecked": {"zh": "承诺未能核实", "en": "a promise could not be checked"},
 }
 GOALS: dict[str, dict[Language, str]] = {
     "order_status": {"zh": "查订单", "en": "order status"},
