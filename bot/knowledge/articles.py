@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,14 +99,23 @@ class Chunk:
         People name evidence by chunk id, by article id (any of its sections), by article and anchor
         without the language, by heading, or by article and heading; the file may stand for the article.
         """
-        wanted = _plain(reference)
-        file = self.path.as_posix()
-        owners = {self.article_id, f"{self.article_id}/{self.language}", f"{self.language}/{self.article_id}"}
-        owners |= {file, file.removesuffix(".md"), self.path.name, self.path.stem}
-        names = {self.id, self.heading, " > ".join(self.heading_path), *owners}
-        marks = (self.anchor, self.heading, _slug(self.heading))
-        names |= {f"{owner}{joint}{mark}" for owner in owners for joint in ("#", "/", ":") for mark in marks}
-        return wanted in {_plain(name) for name in names}
+        return _plain(reference) in _names_of(self)
+
+
+@lru_cache(maxsize=4096)
+def _names_of(chunk: Chunk) -> frozenset[str]:
+    """All the names of a chunk. A question file is matched against every chunk, so they are kept."""
+    file = chunk.path.as_posix()
+    owners = {
+        chunk.article_id,
+        f"{chunk.article_id}/{chunk.language}",
+        f"{chunk.language}/{chunk.article_id}",
+    }
+    owners |= {file, file.removesuffix(".md"), chunk.path.name, chunk.path.stem}
+    names = {chunk.id, chunk.heading, " > ".join(chunk.heading_path), *owners}
+    marks = (chunk.anchor, chunk.heading, _slug(chunk.heading))
+    names |= {f"{owner}{joint}{mark}" for owner in owners for joint in ("#", "/", ":") for mark in marks}
+    return frozenset(_plain(name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
