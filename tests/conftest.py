@@ -12,6 +12,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -59,6 +60,11 @@ def postgresql_server() -> Iterator[str]:
     folder = found[-1] if found else Path(shutil.which("initdb") or "/nowhere/x").parent
     if not (folder / "postgres").exists():
         missing("PostgreSQL")
+    yield from postgresql_at(folder)
+
+
+def postgresql_at(folder: Path) -> Iterator[str]:
+    """A server of the programs in `folder`, on a port and data of its own; address as above."""
     user: str | None = None
     if os.getuid() == 0:  # the server refuses to run as root
         try:
@@ -83,7 +89,7 @@ def postgresql_server() -> Iterator[str]:
         wait_for_port(port, server, "PostgreSQL")
         yield f"postgresql://kefu@127.0.0.1:{port}/"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # does not wait for clients
         server.wait(20)
         shutil.rmtree(data, ignore_errors=True)
 

