@@ -1,20 +1,22 @@
-"""Fit the confidence model on synthetic shops and write bot/generator/fusion.json.
+"""Fit the confidence model and write bot/generator/fusion.json.
 
-    python scripts/fit_confidence.py --shops 12 [--replies FILE.jsonl] [--out FILE]
+    python scripts/fit_confidence.py --knowledge data/knowledge --questions tests/fixtures/retrieval_questions.jsonl
+        [--replies FILE.jsonl] [--out FILE]
 
-The retrieval model learns from questions to invented shops (bot/generator/topics.yml) whether the best
-article's words answer the question. Half of the topics train it while the other half measures it, and the
-other way round; the figures printed are those of the unseen half. The strict thresholds are set on unseen
-halves as well. `--replies` adds generated replies, one JSON object a line, on which the model for
-the generator's voice is fitted.
+The model learns from the invented shops (bot/generator/shops) and from small parts of the demo shop whether the best
+section answers a question. `retrieval` judges what the search found and is fitted on all shops; `reranked` also
+uses what the reranker reads and is fitted on the shops and articles that no weight of the reranker has seen. Every
+figure printed is of a shop that the model printed for did not learn from (five folds of shops). Each shop occurs whole
+and with a third of its sections taken out, whose questions nobody can answer then.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import random
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,14 +24,19 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from bot.generator.answering import Answerer, plain_text
+from bot.generator.answering import BACKGROUND, READ, Answerer, document_of, plain_text, reordered
 from bot.generator.calibration import auroc, e_aurc, ece
-from bot.generator.confidence import FUSION_FILE, GENERATED_FEATURES, Fusion, Logistic
+from bot.generator.confidence import FUSION_FILE, GENERATED_FEATURES, READ_FEATURES, Fusion, Logistic
 from bot.generator.correctness import holds_gold
-from bot.generator.dialogues import make_shop, topic_names
+from bot.generator.dialogues import Question
+from bot.generator.reranker import load_reranker
+from bot.generator.reranker_training import Trunk, score_trunks
+from bot.generator.shops import held_out, read_shop, shop_files
+from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge, default_cache
 from bot.knowledge.encoders import EmbeddingCache
 from bot.knowledge.hybrid import HybridRetriever
+from bot.knowledge.retriever import Hit
 
 # Features that mean the same in a shop of thirty sections and in one of five hundred.
 FEATURES = (
@@ -43,73 +50,129 @@ LEXICAL = (
     "covered", "covered_title", "unknown", "bm25", "bm25_share", "bm25_margin", "concepts", "concepts_covered",
     "concepts_asked", "heading_in_question", "kind", "named_missing", "length", "zh",
 )  # fmt: skip
-# How much each kind of synthetic question counts. A shop is asked about what it does not say ("outside") far
-# more often than synthetic shops are, and far less often about a neighbour of what it does say ("near").
-WEIGHTS = {"near": 0.5, "deleted": 0.7, "outside": 2.0, "missing_fact": 0.5}
+# How much each kind of question counts: real shops are asked about what they do not say more often from outside
+# their texts than the invented ones, and less often about the neighbour of something they do say.
+WEIGHTS = {"near": 0.7, "deleted": 0.7, "outside": 1.5}
 FLAT = Logistic(("text",), (0.0,), (1.0,), (0.0,), 0.0)
+FOLDS = 5
 
 
-def rows_of(seed: int, language: str, topics: list[str], cache: EmbeddingCache) -> list[dict[str, Any]]:
-    """Features and label of every question to one shop."""
-    shop = make_shop(seed, language, topics=topics)  # type: ignore[arg-type]
-    answerer = Answerer(HybridRetriever(shop.chunks, cache=cache), shop.chunks, Fusion(FLAT, None, 0.0, 0.0))
-    rows = []
+class Asked:
+    """A question put to a shop: what the search found, and what would be right."""
+
+    def __init__(
+        self, shop: str, answerer: Answerer, question: Question, answerable: bool, kind: str
+    ) -> None:
+        self.shop, self.answerer, self.question = shop, answerer, question
+        self.answerable, self.kind = answerable, kind
+        self.hits: list[Hit] = answerer.retriever.search(
+            question.question, language=question.language, limit=BACKGROUND
+        )
+        self.read: list[float] | None = None
+
+    def row(self, weight: float | None = None) -> dict[str, Any]:
+        """Features and label of the article's own words; with a weight, after the reranker."""
+        hits = self.hits if weight is None or self.read is None else reordered(self.hits, self.read, weight)
+        voice = self.answerer._extractive(self.question.question, hits, self.question.language, "")
+        quoted = [h.chunk for h in hits if h.chunk.id in voice.evidence]
+        if self.question.gold:
+            right = holds_gold(plain_text(voice.text), self.question.gold)
+        else:
+            right = any(c.is_named_by(e) for c in quoted for e in self.question.evidence)
+        first = any(hits[0].chunk.is_named_by(e) for e in self.question.evidence)
+        return {"x": voice.features, "right": self.answerable and right, "answerable": self.answerable, "first": first,
+                "kind": self.kind, "language": self.question.language, "shop": self.shop, "two": len(quoted) > 1}  # fmt: skip
+
+
+def answerer_of(chunks: Sequence[Chunk], cache: EmbeddingCache) -> Answerer:
+    return Answerer(HybridRetriever(chunks, cache=cache), chunks, Fusion(FLAT, None, 0.0, 0.0))
+
+
+def ask_shop(path: Path, cache: EmbeddingCache) -> list[Asked]:
+    """All questions to a shop, and those to the shop with a third of its sections gone."""
+    shop = read_shop(path)
+    answerer = answerer_of(shop.chunks, cache)
+    out = [Asked(shop.name, answerer, q, q.answerable, q.kind) for q in shop.questions]
+    rng = random.Random(shop.name)
+    gone = {c.id for c in rng.sample(shop.chunks, len(shop.chunks) // 3)}
+    left = answerer_of([c for c in shop.chunks if c.id not in gone], cache)
     for q in shop.questions:
-        found = asyncio.run(answerer.answer(q.question, language=shop.language))
-        if not found.candidates:
-            continue
-        voice = found.candidates[0]
-        right = q.answerable and holds_gold(plain_text(voice.text), q.gold)
-        rows.append({"x": voice.features, "right": right, "answerable": q.answerable, "kind": q.kind, "language": language,
-                     "question": q.question, "text": voice.text, "found": q.evidence and q.evidence[0] == found.chunks[0].id})  # fmt: skip
-    return rows
+        if q.answerable and q.evidence[0] in gone and rng.random() < 0.5:
+            out.append(Asked(shop.name, left, q, False, "deleted"))
+        elif q.answerable and rng.random() < 0.2:
+            out.append(Asked(shop.name, left, q, True, "part"))
+    return out
 
 
-def rows_of_parts(
-    knowledge: Path, questions: Path, half: int, count: int, cache: EmbeddingCache
-) -> list[dict[str, Any]]:
-    """The same for parts of a real knowledge base: small shops of some of its articles each.
+def ask_demo(knowledge: Path, questions: Path, cache: EmbeddingCache, parts: int) -> list[Asked]:
+    """Questions to small shops made of some of the demo shop's articles each, in one language.
 
-    Every second article belongs to the other half and never occurs. A question about an article that a part
-    lacks is unanswerable there ("deleted"). Right when the answering chunk is quoted.
+    A question about an article that a part lacks cannot be answered there.
     """
     base = Knowledge.load(knowledge)
     asked = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines() if line.strip()]
     names = sorted({c.article_id for c in base.chunks})
-    random.Random(3).shuffle(names)
-    mine = names[half::2]
-    rows = []
-    for number in range(count):
+    named = {
+        raw["question"]: {c.article_id for c in base.chunks for e in raw["evidence"] if c.is_named_by(e)}
+        for raw in asked
+    }
+    out: list[Asked] = []
+    for number in range(parts):
         language = ("zh", "en")[number % 2]
-        rng = random.Random(f"{half}-{number}")
-        taken = set(rng.sample(mine, rng.randint(8, 18)))
-        chunks = [c for c in base.chunks if c.language == language and c.article_id in taken]
-        answerer = Answerer(HybridRetriever(chunks, cache=cache), chunks, Fusion(FLAT, None, 0.0, 0.0))
-        for q in asked:
-            if q["language"] != language:
+        rng = random.Random(f"part-{number}")
+        taken = set(rng.sample(names, rng.randint(8, 18)))
+        answerer = answerer_of(
+            [c for c in base.chunks if c.language == language and c.article_id in taken], cache
+        )
+        for raw in asked:
+            if raw["language"] != language:
                 continue
-            articles = {c.article_id for c in base.chunks for e in q["evidence"] if c.is_named_by(e)}
-            answerable = bool(articles) and articles <= taken
-            if (
-                articles
-                and not answerable
-                and (articles & taken or not articles <= set(mine) or rng.random() > 0.1)
-            ):
+            articles = named[raw["question"]]
+            if articles <= taken and articles:
+                answerable, kind = True, "part"
+            elif not articles & taken and rng.random() < (0.05 if articles else 0.3):
+                answerable, kind = False, "deleted" if articles else "outside"
+            else:
                 continue
-            if not articles and rng.random() > 0.3:  # one part in three is asked a question from outside
-                continue
-            found = asyncio.run(answerer.answer(q["question"], language=language))  # type: ignore[arg-type]
-            if found.candidates:
-                voice = found.candidates[0]
-                quoted = [base.chunk(one) for one in voice.evidence]
-                right = answerable and any(c.is_named_by(e) for c in quoted for e in q["evidence"])
-                rows.append({"x": voice.features, "right": right, "answerable": answerable, "kind": "part" if answerable else "deleted" if articles else "not_said",
-                             "language": language, "question": q["question"]})  # fmt: skip
-    return rows
+            q = Question(
+                str(raw.get("id", len(out))),
+                language,
+                raw["question"],
+                answerable,
+                (),
+                tuple(raw["evidence"]),
+                kind,
+            )  # type: ignore[arg-type]
+            out.append(Asked(f"demo-{number}", answerer, q, answerable, kind))
+    return out
 
 
-def fit(rows: list[dict[str, Any]], names: tuple[str, ...], c: float) -> Logistic:
-    """L2 logistic regression on standardised features. Balanced, because shops differ in what is asked."""
+def read_hits(asked: Sequence[Asked], models: Path) -> None:
+    """Let the reranker read the first hits of every question, section by section."""
+    reranker = load_reranker(None, cache=models)
+    assert reranker is not None
+    wanted: dict[str, dict[str, None]] = defaultdict(dict)
+    for one in asked:
+        for hit in one.hits[:READ]:
+            wanted[document_of(hit.chunk)][one.question.question] = None
+    trunks = []
+    for document, questions in wanted.items():
+        listed = list(questions)
+        trunks += [
+            Trunk(document, tuple((q, False) for q in listed[n : n + 40])) for n in range(0, len(listed), 40)
+        ]
+    scores: dict[tuple[str, str], float] = {}
+    for start in range(0, len(trunks), 50):
+        part = trunks[start : start + 50]
+        for trunk, found in zip(part, score_trunks(reranker, part), strict=True):
+            scores |= {(trunk.document, q): s for (q, _), s in zip(trunk.questions, found, strict=True)}
+        print(f"  read {min(start + 50, len(trunks))}/{len(trunks)} sections", flush=True)
+    for one in asked:
+        one.read = [scores[document_of(h.chunk), one.question.question] for h in one.hits[:READ]]
+
+
+def fit(rows: Sequence[dict[str, Any]], names: tuple[str, ...], c: float) -> Logistic:
+    """L2 logistic regression on standardised features, each kind of question with its weight."""
     x = np.array([[r["x"][n] for n in names] for r in rows], dtype=float)
     y = np.array([r["right"] for r in rows], dtype=int)
     mean, scale = x.mean(0), np.maximum(x.std(0), 1e-3)
@@ -119,22 +182,64 @@ def fit(rows: list[dict[str, Any]], names: tuple[str, ...], c: float) -> Logisti
     return Logistic(names, tuple(mean), tuple(scale), tuple(model.coef_[0]), float(model.intercept_[0]))
 
 
-def report(name: str, rows: list[dict[str, Any]], p: list[float]) -> None:
-    wrong = [not r["right"] for r in rows]
-    answerable = [r for r in rows if r["answerable"]]
-    accuracy = np.mean([r["right"] for r in answerable])
-    print(f"{name}: n={len(rows)} accuracy on answerable {accuracy:.3f} AUROC {auroc(p, wrong):.3f} "
-          f"E-AURC {e_aurc(p, wrong):.3f} ECE {ece(p, [not w for w in wrong]):.3f}")  # fmt: skip
+def unseen(rows: Sequence[dict[str, Any]], names: tuple[str, ...], c: float) -> list[float]:
+    """p of every row from a model that did not learn from its shop."""
+    shops = sorted({"demo" if r["shop"].startswith("demo") else r["shop"] for r in rows})
+    random.Random(5).shuffle(shops)
+    fold = {shop: n % FOLDS for n, shop in enumerate(shops)}
+    fold |= {r["shop"]: fold["demo"] for r in rows if r["shop"].startswith("demo")}
+    p = [0.0] * len(rows)
+    for n in range(FOLDS):
+        model = fit([r for r in rows if fold[r["shop"]] != n], names, c)
+        for i, r in enumerate(rows):
+            if fold[r["shop"]] == n:
+                p[i] = model(r["x"])
+    return p
 
 
-def strict_threshold(rows: list[dict[str, Any]], p: list[float], allowed: float) -> float:
-    """The smallest p at which at most this share of unanswerable questions is answered, and as few wrongly."""
-    q = np.array(p)
-    un = np.array([not r["answerable"] for r in rows])
-    for t in sorted(set(q.tolist())):
-        if (q[un] >= t).mean() <= allowed:
+def report(name: str, rows: Sequence[dict[str, Any]], p: Sequence[float]) -> None:
+    """One line of figures, over all and by language."""
+    for label, chosen in (
+        (name, range(len(rows))),
+        *((f"  {g}", [i for i, r in enumerate(rows) if (r["language"] == g)]) for g in ("zh", "en")),
+        ("  invented shops", [i for i, r in enumerate(rows) if not r["shop"].startswith("demo")]),
+        ("  parts of the demo shop", [i for i, r in enumerate(rows) if r["shop"].startswith("demo")]),
+    ):
+        some, q = [rows[i] for i in chosen], [p[i] for i in chosen]
+        if not some:
+            continue
+        answerable = [r for r in some if r["answerable"]]
+        right, first = np.mean([r["right"] for r in answerable]), np.mean([r["first"] for r in answerable])
+        wrong = [not r["right"] for r in some]
+        print(f"{label}: n={len(some)} right on answerable {right:.3f} first {first:.3f} two {np.mean([r['two'] for r in some]):.2f} "
+              f"AUROC {auroc(q, wrong):.3f} E-AURC {e_aurc(q, wrong):.3f} ECE {ece(q, [not w for w in wrong]):.3f}", flush=True)  # fmt: skip
+
+
+def strict_threshold(rows: Sequence[dict[str, Any]], p: Sequence[float], allowed: float) -> float:
+    """The smallest p at which at most this share of unanswerable questions is answered."""
+    q, w = np.array(p), np.array([WEIGHTS.get(r["kind"], 1.0) for r in rows])
+    no = np.array([not r["answerable"] for r in rows])
+    for t in sorted(set(np.round(q, 3).tolist())):
+        if w[no & (q >= t)].sum() / w[no].sum() <= allowed:
             return float(t)
     return 1.0
+
+
+def strict_pair(rows: Sequence[dict[str, Any]], p: Sequence[float], allowed: float) -> tuple[float, float]:
+    """Thresholds of strict mode: for everything, and for money and policy, where half as much is allowed."""
+    return strict_threshold(rows, p, allowed), strict_threshold(rows, p, allowed / 2)
+
+
+def curve(rows: Sequence[dict[str, Any]], p: Sequence[float]) -> None:
+    """What strict mode would do at several shares of unanswerable questions."""
+    for allowed in (0.02, 0.03, 0.05, 0.08, 0.12):
+        t = strict_threshold(rows, p, allowed)
+        kept = [r for r, q in zip(rows, p, strict=True) if q >= t]
+        coverage = sum(r["answerable"] for r in kept) / sum(r["answerable"] for r in rows)
+        risk = np.mean([not r["right"] for r in kept]) if kept else 0.0
+        print(
+            f"  unanswerable answered <= {allowed:.0%}: p >= {t:.3f}, answerable answered {coverage:.3f}, wrong among answered {risk:.3f}"
+        )
 
 
 def as_json(model: Logistic) -> dict[str, Any]:
@@ -146,78 +251,77 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shops", type=int, default=12, help="shops per language and half")
+    parser.add_argument("--knowledge", type=Path, required=True, help="the demo shop's articles")
+    parser.add_argument("--questions", type=Path, required=True, help="questions about them")
+    parser.add_argument("--parts", type=int, default=24, help="small shops made of them")
     parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
-    parser.add_argument("--knowledge", type=Path, default=None, help="real articles to fit on as well")
-    parser.add_argument("--questions", type=Path, default=None, help="questions about them")
-    parser.add_argument("--parts", type=int, default=10, help="small shops made of each half of them")
     parser.add_argument(
-        "--strict", type=float, default=None, help="threshold of strict mode; default: 3 %% of hard negatives"
+        "--allowed", type=float, default=0.05, help="share of unanswerable questions strict mode may answer"
     )
-    parser.add_argument("--replies", type=Path, default=None)
+    parser.add_argument(
+        "--models", type=Path, default=Path("var/models"), help="where the base weights are kept"
+    )
+    parser.add_argument(
+        "--replies", type=Path, default=None, help="generated replies with features and label (JSONL)"
+    )
     parser.add_argument("--out", type=Path, default=FUSION_FILE)
     args = parser.parse_args()
-    names = topic_names()
-    random.Random(7).shuffle(names)
-    halves = [names[: len(names) // 2], names[len(names) // 2 :]]
     cache = EmbeddingCache(default_cache())
-    parts = [
-        [row for s in range(args.shops) for language in ("zh", "en") for row in rows_of(1000 * (h + 1) + s, language, half, cache)]
-        for h, half in enumerate(halves)
-    ]  # fmt: skip
-    if args.knowledge and args.questions:
-        for h, rows in enumerate(parts):
-            rows += rows_of_parts(args.knowledge, args.questions, h, args.parts, cache)
-    unseen, p_unseen = [], []
-    for train, test in ((parts[0], parts[1]), (parts[1], parts[0])):
-        model = fit(train, FEATURES, args.c)
-        unseen += test
-        p_unseen += [model(r["x"]) for r in test]
-    report("unseen topics and articles", unseen, p_unseen)
-    words = [
-        p
-        for train, test in ((parts[0], parts[1]), (parts[1], parts[0]))
-        for p in map(fit(train, LEXICAL, args.c), (r["x"] for r in test))
-    ]
-    report("  by words alone", unseen, words)
-    real = {"part", "deleted", "not_said"}
-    for name, wanted in (
-        ("  zh", lambda r: r["language"] == "zh"),
-        ("  en", lambda r: r["language"] == "en"),
-        ("  parts of the real shop", lambda r: r["kind"] in real and "text" not in r),
-        ("  invented shops", lambda r: "text" in r),
-    ):
-        chosen = [i for i, r in enumerate(unseen) if wanted(r)]
-        if chosen:
-            report(name, [unseen[i] for i in chosen], [p_unseen[i] for i in chosen])
-    for single in ("e5_text", "use_text", "words", "e5_margin", "covered", "length"):
+    demo = ask_demo(args.knowledge, args.questions, cache, args.parts)
+    shops = {path: ask_shop(path, cache) for path in shop_files()}
+    print(
+        f"asked: {sum(map(len, shops.values()))} to shops, {len(demo)} to parts of the demo shop", flush=True
+    )
+
+    plain = [one.row() for some in shops.values() for one in some] + [one.row() for one in demo]
+    p_plain = unseen(plain, FEATURES, args.c)
+    report("search", plain, p_plain)
+    curve(plain, p_plain)
+    p_words = unseen(plain, LEXICAL, args.c)
+    report("words alone", plain, p_words)
+    for single in ("e5_text", "use_text", "words", "covered", "length"):
         print(
-            f"  {single} alone: AUROC {auroc([r['x'][single] for r in unseen], [not r['right'] for r in unseen]):.3f}"
+            f"  {single} alone: AUROC {auroc([r['x'][single] for r in plain], [not r['right'] for r in plain]):.3f}"
         )
-    for allowed in (0.02, 0.03, 0.04, 0.05, 0.08, 0.12):
-        t = strict_threshold(unseen, p_unseen, allowed)
-        kept = [r for r, p in zip(unseen, p_unseen, strict=True) if p >= t]
-        coverage = sum(r["answerable"] for r in kept) / sum(r["answerable"] for r in unseen)
-        risk = np.mean([not r["right"] for r in kept])
-        print(
-            f"  unanswerable answered <= {allowed:.0%}: p >= {t:.3f}, answerable answered {coverage:.3f}, risk {risk:.3f}"
-        )
-    full = fit(parts[0] + parts[1], FEATURES, args.c)
+
+    fresh = [one for path, some in shops.items() if held_out(path) for one in some] + demo
+    fresh = random.Random(11).sample(fresh, round(args.read * len(fresh)))
+    read_hits(fresh, args.models)
+    names = (*FEATURES, *READ_FEATURES)
+    base = [one.row() for one in fresh]
+    report("search, the same shops", base, unseen(base, FEATURES, args.c))
+    best = max(
+        (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
+        key=lambda w: np.mean([one.row(w)["first"] for one in fresh if one.answerable]),
+    )
+    read = [one.row(best) for one in fresh]
+    p_read = unseen(read, names, args.c)
+    report(f"search and reranker (order {best})", read, p_read)
+    curve(read, p_read)
+    print(
+        f"  reranker alone: AUROC {auroc([r['x']['read'] for r in read], [not r['right'] for r in read]):.3f}"
+    )
+    full = fit(read, names, args.c)
     out = {
         "version": datetime.now(UTC).date().isoformat(),
         "encoders": ["use", "e5"],
-        "retrieval": as_json(full),
-        "lexical": as_json(fit(parts[0] + parts[1], LEXICAL, args.c)),
+        "retrieval": as_json(fit(plain, FEATURES, args.c)),
+        "lexical": as_json(fit(plain, LEXICAL, args.c)),
+        "reranked": as_json(full),
+        "order": best,
         "generated": None,
-        "strict": args.strict or round(strict_threshold(unseen, p_unseen, 0.03), 4),
-        "strict_policy": round(args.strict + 0.03, 4)
-        if args.strict
-        else round(strict_threshold(unseen, p_unseen, 0.02), 4),
-        "fitted_on": {"questions": len(unseen), "shops": 4 * args.shops},
+        **dict(zip(("strict", "strict_policy"), strict_pair(read, p_read, args.allowed), strict=True)),
+        "thresholds": {
+            "retrieval": strict_pair(plain, p_plain, args.allowed),
+            "lexical": strict_pair(plain, p_words, args.allowed),
+        },
+        "fitted_on": {"questions": len(plain), "questions_reranked": len(read), "shops": len(shops)},
     }
     if args.replies:
-        rows = [json.loads(line) for line in args.replies.read_text().splitlines()]
-        out["generated"] = as_json(fit(rows, (*FEATURES, *GENERATED_FEATURES), args.c))
+        rows = [json.loads(line) for line in args.replies.read_text(encoding="utf-8").splitlines()]
+        names = (*names, *GENERATED_FEATURES)
+        report("generator's voice", rows, unseen(rows, names, args.c))
+        out["generated"] = as_json(fit(rows, names, args.c))
     args.out.write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
     print(f"written: {args.out}")
     for n, w in sorted(zip(full.names, full.weight, strict=True), key=lambda x: -abs(x[1])):

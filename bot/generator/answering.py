@@ -18,11 +18,12 @@ import structlog
 from bot.exceptions import GeneratorError, KnowledgeError
 from bot.generator.certificate import Certificate
 from bot.generator.checks import Check, run_checks
-from bot.generator.client import Completion, Generator
+from bot.generator.client import Completion, Generator, Reranking
 from bot.generator.confidence import (
     ChunkStatistics,
     Decision,
     Fusion,
+    Logistic,
     Mode,
     asked_kind,
     generation_features,
@@ -32,7 +33,7 @@ from bot.generator.confidence import (
 )
 from bot.generator.evidence import Evidence
 from bot.generator.injection import looks_like_injection, without_injection
-from bot.generator.prompt import build_messages
+from bot.generator.prompt import build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
@@ -44,6 +45,8 @@ log = structlog.get_logger()
 BACKGROUND = 20  # hits fetched; the ones after the best are the background of its score
 EVIDENCE = 3  # chunks the generator reads
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
+CLOSE_READ = 1.0  # the same for the reranker's log-odds
+READ = 4  # hits the reranker reads
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, asking which product is meant would only sound clever
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
@@ -143,11 +146,12 @@ class Answerer:
         steered = looks_like_injection(question)
         if not hits:
             return self._handoff(("no_evidence",), language, began)
+        hits = await self._read(query, hits)
         candidates = [self._extractive(query, hits, language, customer_name)]
         options = two_products(question, hits, product) if candidates[0].p >= UNRELATED else ()
         if options:
             ids = tuple(h.chunk.id for h in hits[:2])
-            threshold, certificate = self._threshold("product")
+            threshold, certificate = self._threshold("product", was_read(hits))
             decision = Decision(
                 "clarify", candidates[0].p, threshold, certificate, ("two_products",), ids, mode=self.mode
             )
@@ -168,12 +172,24 @@ class Answerer:
                 reasons.append("generator_failed")
         return self._decide(question, language, hits, candidates, history, reasons, began)
 
+    async def _read(self, query: str, hits: list[Hit]) -> list[Hit]:
+        """The first hits in the order of a reranker that has read them; as they are where there is none."""
+        if self.fusion.reranked is None or not isinstance(self.generator, Reranking):
+            return hits
+        first = hits[:READ]
+        try:
+            scores = await self.generator.rerank(query, [document_of(h.chunk) for h in first])
+        except GeneratorError as exc:
+            log.info("not_reranked", reason=str(exc))
+            return hits
+        return reordered(hits, scores, self.fusion.order)
+
     # -- the two voices
 
     def _extractive(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
         """The best article's own words, under the same checks; those of the two best when they fit about equally."""
         chunk = hits[0].chunk
-        quoted = [chunk, *(h.chunk for h in hits[1:2] if hits[0].score - h.score < CLOSE)]
+        quoted = [chunk, *(h.chunk for h in hits[1:2] if close(hits[0], h))]
         passages = [plain_text(without_injection(focus(question, one))) for one in quoted]
         if len(quoted) > 1:  # two answers side by side say what each is about
             passages = [headed(one, text) for one, text in zip(quoted, passages, strict=True)]
@@ -182,7 +198,12 @@ class Answerer:
         evidence = tuple(evidence_of(one) for one in quoted)
         checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
         ids = tuple(one.id for one in quoted)
-        return Candidate("extractive", text, self.fusion.retrieval(features), checks, ids, features)
+        return Candidate("extractive", text, self._judge(hits)(features), checks, ids, features)
+
+    def _judge(self, hits: Sequence[Hit]) -> Logistic:
+        """The model for what is known of the hits: a reranker has read them or not."""
+        reranked = self.fusion.reranked
+        return reranked if reranked is not None and was_read(hits) else self.fusion.retrieval
 
     async def _generated(
         self,
@@ -213,7 +234,7 @@ class Answerer:
         features = retrieval_features(query, ordered, self.statistics, language, text)
         features |= generation_features(text, completion.tokens, question, extractive.text)
         features["same_chunk"] = float(chosen.chunk.id == extractive.evidence[0])
-        model = self.fusion.generated or self.fusion.retrieval
+        model = self.fusion.generated if self.fusion.generated and was_read(hits) else self._judge(hits)
         ids = (chosen.chunk.id, *(h.chunk.id for h in hits[:EVIDENCE] if h.chunk.id != chosen.chunk.id))
         return Candidate("generated", text, model(features), checks, ids, features)
 
@@ -237,7 +258,7 @@ class Answerer:
         by_id = {h.chunk.id: h.chunk for h in hits}
         cited = by_id[best.evidence[0]]
         risk = "policy" if (cited.risk or "") in POLICY_RISKS else (cited.risk or "product")
-        threshold, certificate = self._threshold(risk)
+        threshold, certificate = self._threshold(risk, was_read(hits))
         body = normalise(" ".join((*cited.heading_path, cited.text))).lower()
 
         if not passed:
@@ -303,14 +324,41 @@ class Answerer:
             seconds=time.perf_counter() - began,
         )
 
-    def _threshold(self, risk: str) -> tuple[float | None, str | None]:
+    def _threshold(self, risk: str, read: bool) -> tuple[float | None, str | None]:
         if self.mode == "certified" and self.certificate is not None:
             return self.certificate.threshold(risk, self.drift), self.certificate.id
-        return (self.fusion.strict_policy if risk == "policy" else self.fusion.strict), None
+        return self.fusion.threshold("reranked" if read else "retrieval", risk == "policy"), None
 
     def _handoff(self, reasons: tuple[str, ...], language: Language, began: float) -> Answer:
         decision = Decision("handoff", 0.0, None, None, (*self.notes, *reasons), mode=self.mode)
         return Answer("", decision, language, seconds=time.perf_counter() - began)
+
+
+def document_of(chunk: Chunk) -> str:
+    """A chunk as the reranker reads it."""
+    return document(" - ".join(dict.fromkeys(chunk.heading_path)), plain_text(without_injection(chunk.text)))
+
+
+def reordered(hits: Sequence[Hit], scores: Sequence[float], weight: float) -> list[Hit]:
+    """The first hits by search score and reranker's log-odds together; the others after them.
+
+    Every hit that was read carries its log-odds as signal ``read``.
+    """
+    first = [replace(h, signals={**h.signals, "read": score}) for h, score in zip(hits, scores, strict=False)]
+    first.sort(key=lambda h: -(h.score + weight * h.signals["read"]))
+    return [*first, *hits[len(first) :]]
+
+
+def was_read(hits: Sequence[Hit]) -> bool:
+    """Whether a reranker has read them."""
+    return "read" in hits[0].signals
+
+
+def close(first: Hit, second: Hit) -> bool:
+    """Whether two hits fit about equally well, so that both are quoted."""
+    if was_read([first]) and was_read([second]):
+        return first.signals["read"] - second.signals["read"] < CLOSE_READ
+    return first.score - second.score < CLOSE
 
 
 def lacks_value(question: str, text: str) -> bool:

@@ -7,10 +7,11 @@ caller goes on with the extractive voice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
 
@@ -38,6 +39,19 @@ class Generator(Protocol):
 
         Raises:
             GeneratorError: it cannot answer now; says why.
+        """
+        ...
+
+
+@runtime_checkable
+class Reranking(Protocol):
+    """A generator that can also judge sections. Kefu's own can; another's server usually cannot."""
+
+    async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
+        """Log-odds that each document answers the question, in the documents' order.
+
+        Raises:
+            GeneratorError: it cannot judge now, or never could; says why.
         """
         ...
 
@@ -88,8 +102,21 @@ class GeneratorClient:
             "logprobs": True,
             "top_logprobs": 2,
         }
+        return parse_completion(await self._post("/v1/chat/completions", body), self._url)
+
+    async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
+        body = {"model": self._model, "query": question, "documents": list(documents)}
+        raw = await self._post("/v1/rerank", body)
         try:
-            async with self._open().post(f"{self._url}/v1/chat/completions", json=body) as resp:
+            found = {int(r["index"]): float(r["relevance_score"]) for r in raw["results"]}
+            scores = [min(max(found[n], 1e-6), 1 - 1e-6) for n in range(len(documents))]
+        except (KeyError, TypeError, ValueError) as exc:
+            raise GeneratorError(f"{self._url} did not answer in the rerank format (missing {exc}).") from exc
+        return [math.log(p / (1 - p)) for p in scores]
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        try:
+            async with self._open().post(f"{self._url}{path}", json=body) as resp:
                 if resp.status == 429:
                     wait = resp.headers.get("Retry-After", "?")
                     raise GeneratorError(
@@ -99,12 +126,11 @@ class GeneratorClient:
                     raise GeneratorError(
                         f"The generator at {self._url} answered {resp.status}: {(await resp.text())[:300]}"
                     )
-                raw: Any = await resp.json(content_type=None)
+                return await resp.json(content_type=None)
         except (TimeoutError, aiohttp.ClientError, ValueError) as exc:
             raise GeneratorError(
                 f"The generator at {self._url} cannot be reached or did not finish: {exc!r}"
             ) from exc
-        return parse_completion(raw, self._url)
 
 
 def parse_completion(raw: Any, url: str) -> Completion:

@@ -13,7 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -156,6 +156,10 @@ def retrieval_features(
         "zh": float(language == "zh"),
     }
     features |= {name: top.signals.get(name, 0.0) for name in SIGNALS}
+    if "read" in top.signals:
+        others = [h.signals["read"] for h in rest if "read" in h.signals]
+        features["read"] = top.signals["read"]
+        features["read_margin"] = min(6.0, top.signals["read"] - max(others, default=-6.0))
     others = [h.signals.get("words", 0.0) for h in rest]
     features["words_margin"] = features["words"] - max(others, default=features["words"])
     for name in ENCODERS:
@@ -183,6 +187,7 @@ RETRIEVAL_FEATURES = (
     "covered_title", "unknown", "heading_in_question", "kind", "named_missing", "zh", "score_margin", "concepts", "concepts_covered", "concepts_asked", "length",
     "use", "use_lift", "use_margin", "e5", "e5_lift", "e5_margin", "words_margin", *SIGNALS,
 )  # fmt: skip
+READ_FEATURES = ("read", "read_margin")  # present when a reranker has read the hits
 GENERATED_FEATURES = (
     "mean_logprob",
     "min_logprob",
@@ -264,7 +269,8 @@ NEVER = Logistic((), (), (), (), -30.0)
 
 @dataclass(frozen=True)
 class Fusion:
-    """The fitted models: `retrieval` judges the extractive voice, `generated` the generator's."""
+    """The fitted models: `retrieval` judges what was found, `reranked` what a reranker has read as well, and
+    `generated` the generator's voice on top of that."""
 
     retrieval: Logistic
     generated: Logistic | None
@@ -273,6 +279,19 @@ class Fusion:
     encoders: tuple[str, ...] = ()
     version: str = ""
     lexical: Logistic = NEVER  # judges what was found by words alone
+    reranked: Logistic | None = None
+    order: float = 1.0  # what the reranker's log-odds count beside the search score
+    thresholds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by model, where they differ
+
+    def threshold(self, model: str, policy: bool) -> float:
+        """p at which strict mode answers, for what was judged by `retrieval`, `lexical` or `reranked`."""
+        return self.thresholds.get(model, (self.strict, self.strict_policy))[policy]
+
+    @property
+    def by_words(self) -> Fusion:
+        """The same while the articles have no vectors: words alone search and are judged."""
+        own = {"retrieval": self.thresholds["lexical"]} if "lexical" in self.thresholds else {}
+        return replace(self, retrieval=self.lexical, reranked=None, generated=None, thresholds=own)
 
     @classmethod
     def load(cls, path: Path = FUSION_FILE) -> Fusion:
@@ -291,6 +310,9 @@ class Fusion:
                 encoders=tuple(raw.get("encoders", ())),
                 version=str(raw.get("version", "")),
                 lexical=Logistic.of(raw["lexical"]) if raw.get("lexical") else NEVER,
+                reranked=Logistic.of(raw["reranked"]) if raw.get("reranked") else None,
+                order=float(raw.get("order", 1.0)),
+                thresholds={k: (float(a), float(b)) for k, (a, b) in raw.get("thresholds", {}).items()},
             )
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise GeneratorError(

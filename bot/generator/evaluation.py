@@ -272,7 +272,8 @@ def run(
             for language in sorted({q.language for q in asked})
         },
         "mode": "strict",
-        "threshold": answerer.fusion.strict,
+        "thresholds": sorted({o.answer.decision.threshold for o in outcomes if o.answer.decision.threshold}),
+        "reranked": sum("read" in o.answer.hits[0].signals for o in outcomes if o.answer.hits),
         "generator": None if generator is None else (url or getattr(local, "loaded").name),  # noqa: B009
         "chunks": len(base.chunks),
         "seconds": round(time.perf_counter() - began, 1),

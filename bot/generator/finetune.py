@@ -4,6 +4,7 @@
     kefu finetune train              goes on where it was interrupted
     kefu finetune evaluate
     kefu finetune deploy             compares with the adapter in use on the held-out test part
+    kefu finetune reranker           the second adapter, which reads whether a section answers a question
 
 Experiments are tracked with MLflow when it is installed and MLFLOW_TRACKING_URI is set.
 """
@@ -150,6 +151,58 @@ def deploy(
         raise GeneratorError(f"Not deployed: {refusal}")
     install(new, current)
     typer.echo(f"deployed to {current}. Every certificate is void now: run `kefu calibrate`.")
+
+
+@finetune.command()
+def reranker(
+    out: Annotated[Path | None, typer.Option(help="Folder of the new reranker.")] = None,
+    own: Annotated[
+        list[Path] | None, typer.Option(help="A shop with questions (YAML, as in bot/generator/shops).")
+    ] = None,
+    only_own: Annotated[bool, typer.Option(help="Leave the invented shops out.")] = False,
+    epochs: int = 3,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
+) -> None:
+    """Train the reranker and compare it with the one in use on shops neither learned from.
+
+    Started again with the same data it goes on from the last checkpoint. A worse one ends in an error.
+    """
+    import torch
+
+    from bot.generator.reranker import ReadingPlan, load_reranker
+    from bot.generator.reranker_training import measure_reranker, train_reranker, trunks_of
+    from bot.generator.shops import held_out, read_shop, shop_files
+
+    settings = get_settings()
+    if threads:
+        torch.set_num_threads(threads)
+    learned = [] if only_own else [read_shop(p) for p in shop_files() if not held_out(p)]
+    learned += [read_shop(p) for p in own or []]
+    trunks = [trunk for shop in learned for trunk in trunks_of(shop)]
+    target = out or settings.data_path("finetune", "reranker", "x").parent
+    models = settings.data_path("models", "x").parent
+
+    def progress(step: int, total: int, loss: float, seconds: float) -> None:
+        if step % 10 == 0 or step == total:
+            left = seconds / max(1, step) * (total - step)
+            typer.echo(f"step {step}/{total} loss {loss:.4f} {seconds:.0f} s, about {left / 60:.0f} min left")
+        _track({"reranker_loss": loss}, step)
+
+    typer.echo(f"{len(learned)} shops, {len(trunks)} sections, {sum(len(t.questions) for t in trunks)} pairs")
+    train_reranker(trunks, target, plan=ReadingPlan(epochs=epochs), cache=models, progress=progress)
+    unseen = [read_shop(p) for p in shop_files() if held_out(p)]
+    found = {}
+    for name, folder in (("new", str(target)), ("in use", settings.generator.reranker)):
+        reader = load_reranker(folder, cache=models)
+        if reader is not None:
+            found[name] = measure_reranker(reader, unseen)
+            typer.echo(f"{name}\n{_table(found[name])}")
+    if "in use" in found and found["new"]["auroc"] < found["in use"]["auroc"] - 0.005:
+        raise GeneratorError("The new reranker reads worse than the one in use. Keep the one in use.")
+    typer.echo(
+        f"Use it with generator.reranker: {target}. Then fit the confidence model again "
+        "(scripts/fit_confidence.py) and run `kefu calibrate`: every certificate is void."
+    )
 
 
 def worse(new: dict[str, Any], old: dict[str, Any] | None) -> str | None:

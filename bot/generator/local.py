@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from bot.exceptions import GeneratorError
 from bot.generator.client import Completion
 from bot.generator.confidence import TokenScore
 from bot.generator.engine import BatchEngine, Sampling
 from bot.generator.model import load
 from bot.generator.prompt import Message, render
+from bot.generator.reranker import load_reranker
 from bot.settings import Settings
 
 
@@ -37,6 +40,9 @@ class LocalGenerator:
             dtype=section.dtype,
         )
         self.engine = BatchEngine(self.loaded, concurrency=concurrency)
+        self.reranker = load_reranker(
+            section.reranker, cache=cache or settings.data_path("models", "x").parent
+        )
 
     async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
         tokenizer = self.loaded.tokenizer
@@ -49,6 +55,11 @@ class LocalGenerator:
         )
         tokens = tuple(TokenScore(t.text, t.logprob, tuple(p for _, p in t.top)) for t in job.tokens)
         return Completion(job.text.strip(), tokens, job.finish, self.loaded.name, len(job.ids))
+
+    async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
+        if self.reranker is None:
+            raise GeneratorError("There is no reranker (generator.reranker is none).")
+        return await asyncio.to_thread(self.reranker.score, question, documents)
 
     def close(self) -> None:
         self.engine.close()

@@ -45,6 +45,11 @@ def quoted(text: str, limit: int = MAX_EVIDENCE_CHARS) -> str:
     return re.sub(r"\s+", " ", _MARKS.sub(" ", text)).strip()[:limit]
 
 
+def document(title: str, text: str) -> str:
+    """A section as the reranker reads it: one line, title first."""
+    return f"{quoted(title, 120)}: {quoted(text)}"
+
+
 def build_messages(
     question: str,
     evidence: Sequence[Evidence],

@@ -1,9 +1,10 @@
 """The generator's program: a subset of the OpenAI chat-completions API with mandatory log-probabilities.
 
     POST /v1/chat/completions   messages, max_tokens, temperature, top_p, seed, stop, n = 1
+    POST /v1/rerank             query, documents: does a section answer a question (the format of Jina, Cohere, vLLM)
     GET  /v1/models  /health  /metrics
 
-One model per process. Full means 429 with Retry-After; a caller who leaves takes the reply out of the
+One model per process; the reranker is a second adapter on its lower layers. Full means 429 with Retry-After; a caller who leaves takes the reply out of the
 batch. Needs torch, transformers, aiohttp and numpy only, so that it can run in an environment of its own:
 ``python -m bot.generator.server --help``. It has no tools, reads no database and knows no shopper.
 """
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -31,6 +33,7 @@ from bot.exceptions import GeneratorError
 from bot.generator.engine import BatchEngine, Engine, Job, Sampling
 from bot.generator.model import Loaded, load
 from bot.generator.prompt import render
+from bot.generator.reranker import Reranker, load_reranker
 
 log = logging.getLogger("kefu.generator")
 MAX_BODY = 256 * 1024  # bytes
@@ -53,6 +56,10 @@ KNOWN = frozenset(
         "frequency_penalty",
     ]
 )
+
+
+RERANK = frozenset(["model", "query", "documents", "top_n", "return_documents", "user"])
+MAX_DOCUMENTS = 32
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class _Refused(Exception):
         self.status, self.kind, self.headers = status, kind, headers or {}
 
 
-Loader = Callable[[], tuple[Loaded, Engine]]
+Loader = Callable[[], tuple[Loaded, Engine, Reranker | None]]
 
 
 def make_app(loader: Loader, limits: Limits) -> web.Application:
@@ -102,6 +109,7 @@ def make_app(loader: Loader, limits: Limits) -> web.Application:
     app.add_routes(
         [
             web.post("/v1/chat/completions", server.complete),
+            web.post("/v1/rerank", server.rerank),
             web.get("/v1/models", server.models),
             web.get("/health", server.health),
             web.get("/metrics", server.metrics),
@@ -137,6 +145,7 @@ class _Server:
         self._limits = limits
         self.loaded: Loaded | None = None
         self.engine: Engine | None = None
+        self.reranker: Reranker | None = None
         self._counters = Counters()
         self._inside = 0
         self._started = int(time.time())
@@ -144,7 +153,7 @@ class _Server:
     async def load(self, loader: Loader) -> None:
         """Load in a thread of its own. The program ends when that fails: a generator without a model is none."""
         try:
-            loaded, engine = await asyncio.to_thread(loader)
+            loaded, engine, reranker = await asyncio.to_thread(loader)
         except asyncio.CancelledError:
             raise
         except Exception as exc:  # whatever it was, it goes to the log and the supervisor sees the exit
@@ -155,7 +164,7 @@ class _Server:
             )
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        self.loaded, self.engine = loaded, engine
+        self.loaded, self.engine, self.reranker = loaded, engine, reranker
         kind = str(getattr(loaded.model, "dtype", "")).removeprefix("torch.")
         print(f"kefu generator: ready, {loaded.name} on {loaded.device} ({kind})", flush=True)
 
@@ -178,7 +187,7 @@ class _Server:
             return web.json_response({"status": "loading"})
         return web.json_response(
             {"status": "ok", "model": self.loaded.name, "adapter": self.loaded.adapter, "device": self.loaded.device,
-             "active": self.engine.active, "waiting": self.engine.waiting}
+             "active": self.engine.active, "waiting": self.engine.waiting, "reranker": self.reranker is not None}
         )  # fmt: skip
 
     async def metrics(self, _: web.Request) -> web.Response:
@@ -222,16 +231,7 @@ class _Server:
         sampling = self._sampling(body)
         ids = self._prompt(body, loaded)
         stream = body.get("stream", False)
-        if self._inside >= self._limits.concurrency + self._limits.queue:
-            wait = max(
-                1,
-                round(_median(self._counters.seconds) * (1 + self._limits.queue / self._limits.concurrency)),
-            )
-            raise _Refused(
-                429, "rate_limit_error", f"All {self._inside} places are taken; try again in {wait} s.",
-                {"Retry-After": str(wait)},
-            )  # fmt: skip
-        self._inside += 1
+        self._enter()
         began = time.perf_counter()
         try:
             job = await asyncio.wait_for(engine.generate(ids, sampling), self._limits.timeout)
@@ -249,6 +249,60 @@ class _Server:
         self._counters.reply_tokens += len(job.tokens)
         payload = self._payload(job, len(ids), loaded.name)
         return await _stream(request, payload) if stream else web.json_response(payload)
+
+    def _enter(self) -> None:
+        """Take a place, to be given back by the caller.
+
+        Raises:
+            _Refused: all are taken (429).
+        """
+        if self._inside >= self._limits.concurrency + self._limits.queue:
+            wait = max(
+                1,
+                round(_median(self._counters.seconds) * (1 + self._limits.queue / self._limits.concurrency)),
+            )
+            raise _Refused(
+                429, "rate_limit_error", f"All {self._inside} places are taken; try again in {wait} s.",
+                {"Retry-After": str(wait)},
+            )  # fmt: skip
+        self._inside += 1
+
+    async def rerank(self, request: web.Request) -> web.Response:
+        """Relevance of every document to the query, best first; 404 without a reranker."""
+        self.ready()
+        if self.reranker is None:
+            raise _Refused(404, "not_found_error", "This generator has no reranker (generator.reranker).")
+        body = await _read(request)
+        unknown = sorted(set(body) - RERANK)
+        if unknown:
+            raise _Refused(400, "invalid_request_error", f"Unknown field '{unknown[0]}'.")
+        query, documents = body.get("query"), body.get("documents")
+        if not isinstance(query, str) or not query.strip():
+            raise _Refused(400, "invalid_request_error", "query must be a text.")
+        if not isinstance(documents, list) or not 1 <= len(documents) <= MAX_DOCUMENTS:
+            raise _Refused(400, "invalid_request_error", f"documents must be 1 to {MAX_DOCUMENTS} texts.")
+        texts = [d.get("text") if isinstance(d, dict) else d for d in documents]
+        if any(not isinstance(t, str) for t in texts):
+            raise _Refused(400, "invalid_request_error", 'A document must be a text or {"text": ...}.')
+        top = int(_number(body, "top_n", 1, MAX_DOCUMENTS, MAX_DOCUMENTS))
+        self._enter()
+        try:
+            scores = await asyncio.wait_for(
+                asyncio.to_thread(self.reranker.score, query, [str(t) for t in texts]), self._limits.timeout
+            )
+        except TimeoutError:
+            raise _Refused(504, "timeout", f"Not judged within {self._limits.timeout:g} s.") from None
+        finally:
+            self._inside -= 1
+        ranked = sorted(enumerate(scores), key=lambda item: -item[1])[:top]
+        results = [
+            {"index": n, "relevance_score": 1 / (1 + math.exp(-score))}
+            | ({"document": {"text": texts[n]}} if body.get("return_documents") else {})
+            for n, score in ranked
+        ]
+        return web.json_response(
+            {"id": f"rerank-{uuid.uuid4().hex}", "model": self.ready()[0].name, "results": results}
+        )
 
     def _payload(self, job: Job, prompt_tokens: int, model: str) -> dict[str, Any]:
         content = [
@@ -380,6 +434,7 @@ def run(
     port: int,
     model: str | None,
     adapter: str | None,
+    reranker: str | None,
     cache: Path,
     device: str,
     dtype: str,
@@ -388,13 +443,14 @@ def run(
 ) -> None:
     """Listen, load the model, serve until a signal."""
 
-    def loader() -> tuple[Loaded, Engine]:
+    def loader() -> tuple[Loaded, Engine, Reranker | None]:
         import torch
 
         if threads:
             torch.set_num_threads(threads)
         loaded = load(model, cache=cache, adapter=adapter, device=device, dtype=dtype)
-        return loaded, make_engine(loaded, limits.concurrency)
+        judge = load_reranker(reranker, cache=cache, device=loaded.device)
+        return loaded, make_engine(loaded, limits.concurrency), judge
 
     app = make_app(loader, limits)
     print(f"kefu generator: http://{host}:{port}, loading the model", flush=True)
@@ -412,6 +468,7 @@ def serve() -> None:
         port=section.port,
         model=section.model,
         adapter=section.adapter,
+        reranker=section.reranker,
         cache=settings.data_path("models", "x").parent,
         device=section.device,
         dtype=section.dtype,
@@ -435,6 +492,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--model", default=None, help="name or folder; default: the packaged Gemma 3 270M")
     parser.add_argument("--adapter", default=None, help='folder of a LoRA adapter, or "none"')
+    parser.add_argument("--reranker", default=None, help='folder of a reranker, or "none"')
     parser.add_argument("--cache", type=Path, default=Path("var/models"))
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto")
@@ -444,7 +502,8 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=20.0)
     args = parser.parse_args()
     run(
-        host=args.host, port=args.port, model=args.model, adapter=args.adapter, cache=args.cache, device=args.device,
+        host=args.host, port=args.port, model=args.model, adapter=args.adapter,
+        reranker=args.reranker, cache=args.cache, device=args.device,
         dtype=args.dtype, threads=args.threads, limits=Limits(args.concurrency, args.queue, args.timeout),
     )  # fmt: skip
 

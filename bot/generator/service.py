@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 ADAPTER = Path(__file__).with_name("adapter")
+RERANKER = Path(__file__).with_name("reranker")
 DRIFT_FILE = "drift.json"
 PATIENCE = 3.0  # seconds a question waits for articles to be read before it is answered without
 
@@ -56,11 +57,20 @@ def machine_hashes(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
     return {
         "model": hashlib.sha256(model.encode()).hexdigest(),
         "adapter": _file_hash(weights) if settings.generator.adapter != "none" else "none",
+        "reranker": _reranker_hash(settings.generator.reranker),
         "prompt": prompt_hash(),
         "confidence": _file_hash(FUSION_FILE),
         "index": knowledge.fingerprint,
         "policy": _file_hash(Path(policy)),
     }
+
+
+def _reranker_hash(name: str | None) -> str:
+    if name == "none":
+        return "none"
+    folder = Path(name) if name else RERANKER
+    files = ("adapter_model.safetensors", "head.safetensors")
+    return hashlib.sha256("".join(_file_hash(folder / one) for one in files).encode()).hexdigest()
 
 
 def _file_hash(path: Path) -> str:
@@ -122,11 +132,10 @@ def provisional_answerer(settings: Settings, knowledge: Knowledge) -> Answerer:
     from bot.knowledge.hybrid import Fusion as Methods
     from bot.knowledge.hybrid import HybridRetriever
 
-    fusion = Fusion.load()
     return Answerer(
         retriever=HybridRetriever(knowledge.chunks, fusion=Methods(weights={"bm25": 1.0, "concepts": 1.0})),
         chunks=knowledge.chunks,
-        fusion=replace(fusion, retrieval=fusion.lexical, generated=None),
+        fusion=Fusion.load().by_words,
         mode="shadow" if settings.generator.mode == "certified" else settings.generator.mode,
         notes=("indexing",),
     )

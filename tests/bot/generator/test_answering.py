@@ -62,6 +62,53 @@ def kefu(text: str | None = "", strict: float = 0.4, **more: object) -> Answerer
     )  # fmt: skip
 
 
+class Reads(Speaks):
+    """A generator that also judges sections: log-odds by a word of theirs."""
+
+    def __init__(self, scores: dict[str, float] | None) -> None:
+        super().__init__(None)
+        self.scores = scores
+
+    async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
+        if self.scores is None:
+            raise GeneratorError("busy")
+        return [next((s for word, s in self.scores.items() if word in d), -4.0) for d in documents]
+
+
+def reading(scores: dict[str, float] | None) -> Answerer:
+    judged = Logistic(("read",), (0.0,), (1.0,), (1.0,), 0.0)
+    answerer = kefu(strict=0.4)
+    answerer.generator = Reads(scores)
+    answerer.fusion = Fusion(
+        COVERED, None, 0.4, 0.4, reranked=judged, order=2.0, thresholds={"reranked": (0.9, 0.95)}
+    )
+    return answerer
+
+
+async def test_what_the_reranker_reads_comes_first_and_is_judged_by_its_own_model() -> None:
+    answer = await reading({"保修": 3.0, "退货": -3.0}).answer("退货期限还是保修期限", language="zh")
+
+    assert "answer" == answer.decision.decision
+    assert "warranty/zh#1" == answer.decision.evidence[0]
+    assert 0.9 == answer.decision.threshold
+    assert pytest.approx(0.9526, abs=1e-3) == answer.decision.p_correct
+
+
+async def test_a_section_that_only_sounds_right_is_not_read_out() -> None:
+    answer = await reading({"退货": -2.0}).answer("退货期限", language="zh")
+
+    assert "handoff" == answer.decision.decision
+    assert "low_confidence" in answer.decision.reasons
+
+
+async def test_a_reranker_that_fails_leaves_the_search_and_its_own_threshold() -> None:
+    answer = await reading(None).answer("退货期限", language="zh")
+
+    assert "answer" == answer.decision.decision
+    assert 0.4 == answer.decision.threshold
+    assert "read" not in answer.decision.features
+
+
 async def test_a_covered_question_is_answered_in_the_articles_words_with_its_citation() -> None:
     answer = await kefu().answer("退货期限", language="zh")
 

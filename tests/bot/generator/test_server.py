@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -21,9 +22,9 @@ from bot.generator.server import Limits, make_app
 ASK = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 
 
-async def serve(aiohttp_client: Any, tiny: Loaded, **limits: Any) -> Any:
+async def serve(aiohttp_client: Any, tiny: Loaded, reranker: Any = None, **limits: Any) -> Any:
     """A client of a server whose model is loaded."""
-    loader = lambda: (tiny, BatchEngine(tiny, concurrency=limits.get("concurrency", 4)))  # noqa: E731
+    loader = lambda: (tiny, BatchEngine(tiny, concurrency=limits.get("concurrency", 4)), reranker)  # noqa: E731
     client = await aiohttp_client(make_app(loader, Limits(**limits)))
     while (await (await client.get("/health")).json())["status"] != "ok":
         await asyncio.sleep(0.01)
@@ -37,7 +38,7 @@ async def test_while_the_model_loads_the_server_listens_and_asks_to_come_back(
 
     def slow() -> Any:
         going.wait(30)
-        return tiny, BatchEngine(tiny)
+        return tiny, BatchEngine(tiny), None
 
     client = await aiohttp_client(make_app(slow, Limits()))
     try:
@@ -165,3 +166,55 @@ async def test_another_server_keeps_the_contract() -> None:
 
     assert completion.tokens
     assert all(t.logprob <= 0 for t in completion.tokens)
+
+
+class Reads:
+    """A reranker that likes documents with the query in them."""
+
+    def score(self, question: str, documents: Sequence[str]) -> list[float]:
+        return [2.0 if question in d else -3.0 for d in documents]
+
+
+async def test_sections_are_ranked_best_first_and_come_back_as_log_odds(
+    aiohttp_client: Any, tiny: Loaded
+) -> None:
+    client = await serve(aiohttp_client, tiny, Reads())
+    resp = await client.post(
+        "/v1/rerank", json={"query": "tea", "documents": ["coffee", {"text": "tea"}], "top_n": 1}
+    )
+    body = await resp.json()
+    async with GeneratorClient(str(client.make_url("/"))) as generator:
+        scores = await generator.rerank("tea", ["coffee", "green tea"])
+
+    assert 200 == resp.status
+    assert [1] == [r["index"] for r in body["results"]]
+    assert 0.88 < body["results"][0]["relevance_score"] < 0.89
+    assert pytest.approx([-3.0, 2.0]) == scores
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"query": " "}, "query"),
+        ({"documents": []}, "documents"),
+        ({"documents": [7]}, "document"),
+        ({"documents": ["x"] * 33}, "documents"),
+        ({"top_n": 0}, "top_n"),
+        ({"qurey": "x"}, "qurey"),
+    ],
+)
+async def test_a_wrong_rerank_request_is_named(
+    aiohttp_client: Any, tiny: Loaded, change: dict[str, Any], word: str
+) -> None:
+    client = await serve(aiohttp_client, tiny, Reads())
+    resp = await client.post("/v1/rerank", json={"query": "tea", "documents": ["tea"]} | change)
+
+    assert 400 == resp.status
+    assert word in (await resp.json())["error"]["message"]
+
+
+async def test_without_a_reranker_the_client_hears_why(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny)
+    async with GeneratorClient(str(client.make_url("/"))) as generator:
+        with pytest.raises(GeneratorError, match="no reranker"):
+            await generator.rerank("tea", ["tea"])

@@ -1,0 +1,140 @@
+"""The reranker: reads a section and a question together and says how likely the section answers it.
+
+A cross-encoder on the lower layers of the generator's base weights: a LoRA adapter of its own and one linear
+row read at the last token. Section first, question after it, so that the question's tokens look up what they
+ask for. Where `bot.knowledge` compares two vectors, this sees which attribute of which product is asked. It
+decides nothing: its number is one feature of `bot.generator.confidence`. Trained by
+`bot.generator.reranker_training`; knows torch, and nothing of servers.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.exceptions import GeneratorError
+from bot.generator.model import Loaded, load, merge_adapter
+from bot.generator.prompt import quoted
+
+RERANKER = Path(__file__).with_name("reranker")
+MAX_SECTION_TOKENS = 220
+MAX_QUESTION_TOKENS = 64
+KEPT_SECTIONS = 64  # about 2 MB each
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """What decides the outcome of a training run. Kept beside the adapter."""
+
+    layers: int = 12  # of 18: the last third turns meaning into the next word, which nobody asks for here
+    frozen: int = 4  # the lowest of them keep the base's weights
+    rank: int = 16
+    alpha: int = 32
+    learning_rate: float = 3e-4
+    epochs: int = 3
+    pack: int = 900  # tokens of one step
+    seed: int = 0
+
+
+def section_ids(loaded: Loaded, document: str) -> list[int]:
+    """Token ids of a section (`bot.generator.prompt.document`), cut to `MAX_SECTION_TOKENS`."""
+    return loaded.encode(document)[:MAX_SECTION_TOKENS]
+
+
+def question_ids(loaded: Loaded, question: str) -> list[int]:
+    """Token ids of what follows a section. The score is read at the last one."""
+    begin = loaded.encode("")
+    asked = loaded.encode(f"\nQ: {quoted(question, 300)}")[len(begin) :][:MAX_QUESTION_TOKENS]
+    return [*asked, *loaded.encode("\nA:")[len(begin) :]]
+
+
+def load_reranker(name: str | None, *, cache: Path, device: str = "cpu") -> Reranker | None:
+    """The reranker that `generator.reranker` means: a folder, None for the project's own, "none" for none.
+
+    It reads with the packaged base weights, whatever model generates.
+    """
+    if name == "none":
+        return None
+    return Reranker.load(folder=Path(name) if name else RERANKER, cache=cache, device=device)
+
+
+class Reranker:
+    """Scores sections for a question. One call at a time; safe from several threads."""
+
+    def __init__(self, loaded: Loaded, head: Any, layers: int) -> None:
+        self.loaded = loaded
+        self._head = head
+        self._lock = threading.Lock()
+        self._sections: OrderedDict[str, list[tuple[Any, Any]]] = OrderedDict()
+        body = loaded.model.base_model
+        body.layers = body.layers[:layers]
+        body.config.num_hidden_layers = layers
+        self.body = body
+
+    @classmethod
+    def load(
+        cls, *, folder: Path = RERANKER, weights: str | None = None, cache: Path, device: str = "cpu"
+    ) -> Reranker:
+        """Base weights cut down to the layers used, with the adapter merged in.
+
+        Raises:
+            GeneratorError: the adapter is missing, or was made for other weights.
+        """
+        from safetensors.torch import load_file
+
+        try:
+            plan = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+            head = load_file(str(folder / "head.safetensors"))
+        except (OSError, ValueError) as exc:
+            raise GeneratorError(
+                f"{folder} is not a reranker ({exc}). Make one with `kefu finetune reranker`."
+            ) from exc
+        loaded = load(weights, cache=cache, adapter="none", device=device, dtype="float32")
+        merge_adapter(loaded.model, folder)
+        return cls(loaded, {k: v.to(device).float() for k, v in head.items()}, int(plan["layers"]))
+
+    def score(self, question: str, documents: Sequence[str]) -> list[float]:
+        """Log-odds that each section (`bot.generator.prompt.document`) answers the question.
+
+        A section that was read lately is not read again: its keys and values are kept, and only the question
+        goes through the layers.
+        """
+        import torch
+
+        asked = torch.tensor([question_ids(self.loaded, question)], device=self.loaded.device)
+        with self._lock, torch.inference_mode():
+            return [self._score(asked, document) for document in documents]
+
+    def _score(self, asked: Any, document: str) -> float:
+        from transformers import DynamicCache
+
+        read = DynamicCache()
+        for layer, (keys, values) in enumerate(self._read(document)):
+            read.update(keys, values, layer)
+        hidden = self.body(input_ids=asked, past_key_values=read, use_cache=True).last_hidden_state
+        return self.logits(hidden[0, -1:])[0]
+
+    def _read(self, document: str) -> list[tuple[Any, Any]]:
+        """Keys and values of a section in every layer."""
+        import torch
+        from transformers import DynamicCache
+
+        if document not in self._sections:
+            ids = torch.tensor([section_ids(self.loaded, document)], device=self.loaded.device)
+            cache = DynamicCache()
+            self.body(input_ids=ids, past_key_values=cache, use_cache=True)
+            self._sections[document] = [(layer.keys, layer.values) for layer in cache.layers]
+            if len(self._sections) > KEPT_SECTIONS:
+                self._sections.popitem(last=False)
+        self._sections.move_to_end(document)
+        return self._sections[document]
+
+    def logits(self, hidden: Any) -> list[float]:
+        """The head: log-odds of rows of hidden states."""
+        found = hidden.float() @ self._head["weight"] + self._head["bias"]
+        return [float(v) for v in found]

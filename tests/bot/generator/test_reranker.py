@@ -1,0 +1,171 @@
+"""The reranker: trees score like pairs, training goes on where it stopped, and what it learns is used."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.exceptions import GeneratorError
+from bot.generator import reranker as module
+from bot.generator import reranker_training as training
+from bot.generator.model import Loaded, merge_adapter
+from bot.generator.reranker import RERANKER, ReadingPlan, Reranker, load_reranker
+from bot.generator.reranker_training import Trunk, measure_reranker, score_trunks, train_reranker, trunks_of
+from bot.generator.shops import held_out, read_shop, shop_files
+from tests.bot.generator.conftest import ByteTokenizer
+
+PLAN = ReadingPlan(layers=2, frozen=1, rank=2, alpha=4, learning_rate=3e-2, epochs=2, pack=300)
+COLOURS = [
+    Trunk(
+        f"Paint: it is {colour}.",
+        tuple((f"is it {asked}", asked == colour) for asked in ("red", "blue", "green", "grey")),
+    )
+    for colour in ("red", "blue", "green", "grey")
+]
+
+
+@pytest.fixture
+def small(tiny: Loaded, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`load` gives a fresh copy of the tiny model, with the adapter in it."""
+    from transformers import Gemma3ForCausalLM
+
+    def load(name: Any, *, adapter: str | None = None, **_: Any) -> Loaded:
+        config = copy.deepcopy(tiny.model.config)
+        config.sliding_window = 512  # as the real one has it: longer than a section with a question
+        model = Gemma3ForCausalLM(config).eval()
+        model.load_state_dict(tiny.model.state_dict())
+        if adapter not in (None, "none"):
+            merge_adapter(model, Path(str(adapter)))
+        return replace(tiny, model=model, tokenizer=ByteTokenizer(), adapter=adapter)
+
+    monkeypatch.setattr(training, "load", load)
+    monkeypatch.setattr(module, "load", load)
+    return load
+
+
+def head(width: int) -> dict[str, Any]:
+    import torch
+
+    torch.manual_seed(4)
+    return {"weight": torch.randn(width), "bias": torch.randn(1)}
+
+
+def test_questions_on_one_trunk_score_as_they_would_alone(small: Any) -> None:
+    """The tree-shaped mask shows a question its section and itself, nothing of its neighbours."""
+    reranker = Reranker(small(None), head(32), 2)
+    together = score_trunks(reranker, COLOURS, size=400)
+
+    alone = [[reranker.score(q, [t.document])[0] for q, _ in t.questions] for t in COLOURS]
+
+    assert [pytest.approx(row, abs=1e-4) for row in alone] == together
+
+
+def test_sections_of_different_length_score_as_they_would_alone(small: Any) -> None:
+    reranker = Reranker(small(None), head(32), 2)
+    documents = [
+        "A: short.",
+        "B: a good deal longer than the first one, so that it is padded.",
+        "C: 中文的段落。",
+    ]
+
+    together = reranker.score("which one", documents)
+
+    assert pytest.approx([reranker.score("which one", [d])[0] for d in documents], abs=1e-4) == together
+    assert [] == reranker.score("which one", [])
+
+
+def test_training_that_was_interrupted_ends_like_one_that_was_not(small: Any, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    def killed(step: int, *_: Any) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    whole = train_reranker(COLOURS, tmp_path / "whole", plan=PLAN, cache=tmp_path, every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train_reranker(COLOURS, tmp_path / "cut", plan=PLAN, cache=tmp_path, every=1, progress=killed)
+    cut = train_reranker(COLOURS, tmp_path / "cut", plan=PLAN, cache=tmp_path, every=1)
+
+    for name in ("adapter_model.safetensors", "head.safetensors"):
+        mine, theirs = load_file(str(whole / name)), load_file(str(cut / name))
+        assert mine.keys() == theirs.keys()
+        assert all(bool((mine[k] == theirs[k]).all()) for k in mine)
+    with pytest.raises(GeneratorError, match="another training"):
+        train_reranker(COLOURS[:2], tmp_path / "cut", plan=PLAN, cache=tmp_path)
+
+
+def test_what_was_learned_is_loaded_again(small: Any, tmp_path: Path) -> None:
+    """After training, the saved adapter and head tell answered from unanswered on what they learned."""
+    losses: list[float] = []
+    plan = replace(PLAN, epochs=40)
+    out = train_reranker(
+        COLOURS,
+        tmp_path / "out",
+        plan=plan,
+        cache=tmp_path,
+        progress=lambda s, t, loss, sec: losses.append(loss),
+    )
+    reranker = Reranker.load(folder=out, cache=tmp_path)
+    found = score_trunks(reranker, COLOURS)
+
+    assert losses[-1] < losses[0]
+    yes = [
+        s
+        for t, row in zip(COLOURS, found, strict=True)
+        for (_, a), s in zip(t.questions, row, strict=True)
+        if a
+    ]
+    no = [
+        s
+        for t, row in zip(COLOURS, found, strict=True)
+        for (_, a), s in zip(t.questions, row, strict=True)
+        if not a
+    ]
+    assert sum(yes) / len(yes) > sum(no) / len(no)
+
+
+def test_a_section_is_read_with_its_questions_near_misses_and_rivals() -> None:
+    shop = read_shop(shop_files()[0])
+    trunks = trunks_of(shop)
+
+    assert len(shop.chunks) == len(trunks)
+    for chunk, trunk in zip(shop.chunks, trunks, strict=True):
+        answered = {q for q, answers in trunk.questions if answers}
+        assert answered == {q.question for q in shop.questions if q.answerable and chunk.id in q.evidence}
+        assert len(trunk.questions) - len(answered) >= 6
+
+
+def test_the_shipped_reranker_is_small_and_whole() -> None:
+    from safetensors.torch import load_file
+
+    tensors = load_file(str(RERANKER / "adapter_model.safetensors"))
+    adapter = RERANKER.with_name("adapter") / "adapter_model.safetensors"
+
+    assert 640 == load_file(str(RERANKER / "head.safetensors"))["weight"].numel()
+    assert tensors and all(bool(t.isfinite().all()) for t in tensors.values())
+    assert (RERANKER / "adapter_model.safetensors").stat().st_size + adapter.stat().st_size < 20_000_000
+
+
+def test_a_missing_reranker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GeneratorError, match="kefu finetune reranker"):
+        load_reranker(str(tmp_path), cache=tmp_path)
+    assert load_reranker("none", cache=tmp_path) is None
+
+
+@pytest.mark.slow
+def test_the_shipped_reranker_reads_shops_it_never_saw() -> None:
+    """On the packaged weights: questions that a section answers are told from others, near misses included."""
+    from bot.settings import PROJECT_ROOT
+
+    reranker = load_reranker(None, cache=PROJECT_ROOT / "var" / "models")
+    assert reranker is not None
+    unseen = [p for p in shop_files() if held_out(p)]
+    for language in ("zh", "en"):
+        shop = next(s for s in map(read_shop, unseen) if s.language == language)
+        found = measure_reranker(reranker, [replace(shop, chunks=shop.chunks[:8])])
+
+        assert found["auroc"] > 0.8
