@@ -95,7 +95,11 @@ def answers(
     report: Annotated[Path | None, typer.Option(help="Write an HTML report with plots here.")] = None,
     details: Annotated[Path | None, typer.Option(help="Write one JSON line per question here.")] = None,
     no_generator: Annotated[
-        bool, typer.Option("--no-generator", help="Only the articles' own words.")
+        bool, typer.Option("--no-generator", help="As without the program: no reranker, no phrasing.")
+    ] = False,
+    own_words: Annotated[
+        bool,
+        typer.Option("--own-words", help="The reranker reads, and only the articles' own words are said."),
     ] = False,
     url: Annotated[
         str | None, typer.Option(help="Use this running generator instead of one in this process.")
@@ -106,4 +110,4 @@ def answers(
     """How well any shop's questions are answered from any shop's articles. Nothing is trained."""
     from bot.generator.evaluation import run
 
-    run(knowledge, questions, as_json, report, details, no_generator, url, adapter, limit)
+    run(knowledge, questions, as_json, report, details, no_generator, own_words, url, adapter, limit)

@@ -154,6 +154,7 @@ class GeneratorSettings(Program):
     api_key: str | None = None
     model: str | None = None  # name or path of the weights; None: the packaged default
     adapter: str | None = None  # folder of a LoRA adapter; None: the one in the repository; "none": without
+    phrases: bool = True  # False: the reranker chooses, and the article's own words are said
     reranker: str | None = None  # folder; None: the one in the repository; "none": without
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

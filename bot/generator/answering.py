@@ -46,7 +46,7 @@ BACKGROUND = 20  # hits fetched; the ones after the best are the background of i
 EVIDENCE = 3  # chunks the generator reads
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 CLOSE_READ = 1.0  # the same for the reranker's log-odds
-READ = 4  # hits the reranker reads
+READ = 6  # hits the reranker reads
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, asking which product is meant would only sound clever
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
@@ -105,6 +105,7 @@ class Answerer:
         fusion: the fitted confidence model.
         generator: the first voice; None leaves the extractive voice alone.
         certificate: needed in mode "certified".
+        phrases: whether the generator speaks; otherwise it only reads for the article's own words.
         drift: how many alarms the drift monitor has raised.
         notes: reasons that every decision carries.
     """
@@ -117,6 +118,7 @@ class Answerer:
     certificate: Certificate | None = None
     drift: int = 0
     max_tokens: int = 96
+    phrases: bool = True
     notes: tuple[str, ...] = ()  # reasons that every decision of this answerer carries
     statistics: ChunkStatistics = field(init=False)
 
@@ -160,7 +162,7 @@ class Answerer:
                 time.perf_counter() - began,
             )  # fmt: skip
         reasons: list[str] = [*self.notes, *(["injection"] if steered else [])]
-        if self.generator is not None and not steered:
+        if self.generator is not None and self.phrases and not steered:
             try:
                 candidates.insert(
                     0,

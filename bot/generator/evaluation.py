@@ -225,6 +225,7 @@ def run(
     report: Path | None = None,
     details: Path | None = None,
     no_generator: bool = False,
+    own_words: bool = False,
     url: str | None = None,
     adapter: str | None = None,
     limit: int | None = None,
@@ -245,7 +246,7 @@ def run(
             generator = local = LocalGenerator(settings, adapter=adapter)
         answerer = Answerer(
             base.retriever(), base.chunks, Fusion.load(), generator=generator, mode="strict",
-            max_tokens=settings.generator.max_tokens,
+            max_tokens=settings.generator.max_tokens, phrases=settings.generator.phrases and not own_words,
         )  # fmt: skip
 
         async def ask() -> list[Outcome]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from bot.exceptions import GeneratorError
@@ -12,7 +13,7 @@ from bot.generator.confidence import TokenScore
 from bot.generator.engine import BatchEngine, Sampling
 from bot.generator.model import load
 from bot.generator.prompt import Message, render
-from bot.generator.reranker import load_reranker
+from bot.generator.reranker import Reranker, load_reranker
 from bot.settings import Settings
 
 
@@ -40,9 +41,12 @@ class LocalGenerator:
             dtype=section.dtype,
         )
         self.engine = BatchEngine(self.loaded, concurrency=concurrency)
-        self.reranker = load_reranker(
-            section.reranker, cache=cache or settings.data_path("models", "x").parent
-        )
+        self._cache = cache or settings.data_path("models", "x").parent
+        self._reranker = section.reranker
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        return load_reranker(self._reranker, cache=self._cache)
 
     async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
         tokenizer = self.loaded.tokenizer
@@ -57,9 +61,10 @@ class LocalGenerator:
         return Completion(job.text.strip(), tokens, job.finish, self.loaded.name, len(job.ids))
 
     async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
-        if self.reranker is None:
+        reranker = self.reranker
+        if reranker is None:
             raise GeneratorError("There is no reranker (generator.reranker is none).")
-        return await asyncio.to_thread(self.reranker.score, question, documents)
+        return await asyncio.to_thread(reranker.score, question, documents)
 
     def close(self) -> None:
         self.engine.close()

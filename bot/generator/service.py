@@ -52,7 +52,8 @@ def machine_hashes(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
     """What a certificate is bound to: change one and the certificate is void."""
     folder = Path(settings.generator.adapter) if settings.generator.adapter not in (None, "none") else ADAPTER
     weights = folder / "adapter_model.safetensors"
-    model = f"{settings.generator.enabled} {settings.generator.base_url} {settings.generator.model}"
+    section = settings.generator
+    model = f"{section.enabled} {section.phrases} {section.base_url} {section.model}"
     policy = settings.policy.path or PROJECT_ROOT / "bot" / "policy" / "default.yml"
     return {
         "model": hashlib.sha256(model.encode()).hexdigest(),
@@ -102,6 +103,7 @@ def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator
         certificate=certificate,
         drift=drift_level(settings.data_path(DRIFT_FILE)),
         max_tokens=section.max_tokens,
+        phrases=section.phrases,
     )
 
 
