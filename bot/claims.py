@@ -150,7 +150,7 @@ _EN_DONE = (
     re.compile(rf"\b(?:i|we)(?:'ve| have|'ve gone| had)?{_ADVERBS}\s+{_DONE_VERBS}\b(?=[^!?;]*\b(?:{_THINGS}|your)\b)"),
     re.compile(
         rf"\b(?:your|the|this|that|a|an|my|our|it|everything|full|both|all|order|refund)\b[^.,!?;:]{{0,50}}?"
-        rf"\b(?:has|have|was|were|'s|'ve)(?: now| already| just| all| both| also)*(?: been)?(?: now| already| just| fully)*(?: successfully)?\s+"
+        rf"(?<!\byou )\b(?:has|have|was|were|'s|'ve)(?: now| already| just| all| both| also)*(?: been)?(?: now| already| just| fully)*(?: successfully)?\s+"
         rf"{_DONE_VERBS}\b"
     ),
     re.compile(
@@ -175,7 +175,7 @@ _EN_PROMISE = (
     re.compile(r"\b(?:i|we)(?:'m| am|'re| are)(?:\s+\w+ly|\s+now)?\s+(?:processing|issuing|cancel?ling|refunding|arranging|sending you|submitting|updating|changing|initiating|waiving|crediting)\b"),
     re.compile(r"\b(?:let me|allow me to)\s+(?:go ahead and\s+)?(?:refund|cancel|process|issue|submit|arrange|initiate|waive|credit)\b"),
     re.compile(r"\b(?:i|we)(?: can| do|'ll| will)?\s+(?:promise|guarantee|assure|swear)\b"),
-    re.compile(r"\b(?:is|are|it's|that's)\s+(?:absolutely |fully )?guaranteed\b"),
+    re.compile(r"\b(?:is|are|it's|that's)\s+(?:absolutely |fully )?guaranteed\b(?!\s+(?:for|against)\b)"),  # a warranty's term is a rule
     re.compile(
         r"\byou(?:'ll| will| shall|'re going to| are going to| are about to)(?:\s+\w+ly|\s+soon|\s+also)?\s+(?:get|receive|have|be (?:refunded|reimbursed|credited|compensated|paid)|see)\b"
         r"(?:[^.!?;]{0,40}\b(?:refund|money|compensation|credit|voucher|coupon|replacement|reimbursement|full amount|cash)\b)?"

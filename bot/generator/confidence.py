@@ -71,6 +71,11 @@ _ASKS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
 _NAMED = re.compile(
     r"\b(?=[A-Za-z0-9-]*\d)(?=[A-Za-z0-9-]*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b|(?<![.!?] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b"
 )
+# Not names: 1st, 5th, 15k, 20km, 2x, 500ml, 10pm.
+_COUNT = re.compile(
+    r"\d+(?:st|nd|rd|th|k|km|kgs?|g|mg|cm|mm|m|ml|l|oz|lbs?|inch|in|ft|mph|kmh|h|hrs?|mins?|s|sec|d|days?|wks?|x|am|pm|pcs?|v|w|mah|gb|tb|mb|usd|rmb|p|px|hz)",
+    re.I,
+)
 _HAN_QUESTION_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,}")
 
 
@@ -102,7 +107,7 @@ def named_things(question: str) -> list[str]:
     folded = normalise(question)
     if re.search(r"[\u4e00-\u9fff]", folded):
         return [m[0].lower() for m in _HAN_QUESTION_LATIN.finditer(folded)]
-    return [m[0].lower() for m in _NAMED.finditer(folded)]
+    return [m[0].lower() for m in _NAMED.finditer(folded) if not _COUNT.fullmatch(m[0])]
 
 
 def retrieval_features(

@@ -90,6 +90,8 @@ PROMISES = [
 ]
 
 NEITHER = [
+    "If you buy within the first year, 60% of the rent you have paid counts towards the price; after that 30%.",
+    "Glue work and new parts are guaranteed for 6 months; tuning and strings are not.",
     # Rules, as an article says them
     "退款会在 3 个工作日内原路退回。",
     "签收后 7 天内可以无理由退货，运费由买家承担。",

@@ -12,7 +12,7 @@ from bot.generator.answering import Answerer, Turn, with_context
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
-from bot.generator.confidence import Fusion, Logistic, TokenScore
+from bot.generator.confidence import Fusion, Logistic, TokenScore, named_things
 from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk
 from bot.knowledge.hybrid import Fusion as Ranks
@@ -92,6 +92,18 @@ async def test_what_the_reranker_reads_comes_first_and_is_judged_by_its_own_mode
     assert "warranty/zh#1" == answer.decision.evidence[0]
     assert 0.9 == answer.decision.threshold
     assert pytest.approx(0.9526, abs=1e-3) == answer.decision.p_correct
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("is the 1st checkup after 300km free", []),
+        ("rode it 15k, I live on the 5th floor, at 10pm", []),
+        ("does the BX-200 fit the Cargo bike", ["bx-200", "cargo"]),
+    ],
+)
+def test_counts_and_ordinals_are_not_names(question: str, named: list[str]) -> None:
+    assert named == named_things(question)
 
 
 async def test_a_section_that_only_sounds_right_is_not_read_out() -> None:
