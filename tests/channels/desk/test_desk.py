@@ -164,8 +164,8 @@ async def test_a_person_may_take_over_while_the_bot_is_thinking_and_its_reply_be
         conversation, "reply", text=suggestion.body["text"], key="s1", draft=f"line:{suggestion.seq}"
     )
     async with house.gateway.store.read() as connection:
-        kept = [row async for row in labels.rows(connection)]
-    assert 200 == sent[0] and [("我的退款呢", 0)] == [(row["question"], row["wrong"]) for row in kept]
+        kept = (await connection.execute(select(labels.labels))).all()
+    assert 200 == sent[0] and [("我的退款呢", "sent")] == [(row.question, row.verdict) for row in kept]
 
 
 # what the person sees
@@ -401,9 +401,9 @@ async def test_an_answer_the_bot_sent_is_marked_right_or_wrong_once_and_becomes_
     none, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": asked.seq, "verdict": "wrong"})
     other, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": answer.seq, "verdict": "sent"})
     async with house.gateway.store.read() as connection:
-        found = [row async for row in labels.rows(connection)]
+        found = (await connection.execute(select(labels.labels))).all()
 
     assert (200, 200, 404, 400) == (wrong, again, none, other)
-    assert [("退货要多久", answer.body["text"], 1)] == [
-        (one["question"], one["text"], one["wrong"]) for one in found
+    assert [("退货要多久", answer.body["text"], "wrong")] == [
+        (one.question, one.text, one.verdict) for one in found
     ]
