@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.handoff.words import REASONS, word
 from bot.message import Language
-from channels.desk_adapters.packet import REASONS, word
 from channels.store import Event
 
 OWNERS: dict[str, dict[Language, str]] = {

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from bot.database import now_ms
 from bot.handoff import cases, labels
+from bot.handoff.words import REASONS
 from channels.desk.staff import access_log, sessions, users
 from channels.desk.views import load_canned
 from channels.wechat import allowance
@@ -369,6 +370,14 @@ async def test_a_shopper_who_comes_back_goes_to_the_same_person_and_mere_thanks_
     async with lin.session.ws_connect(f"{house.url}/desk/socket"):
         await house.hear("第三个也裂了")
         assert ("person", "lin") == ((owner := await house.gateway.owner(conversation)).owner, owner.agent)
+
+
+async def test_the_page_gets_the_words_that_other_desks_use_as_well(house: House) -> None:
+    async with aiohttp.ClientSession() as session, session.get(f"{house.url}/desk/words.js") as response:
+        script = await response.text()
+
+    assert 200 == response.status and response.content_type == "text/javascript"
+    assert all(words[language] in script for words in REASONS.values() for language in ("zh", "en"))
 
 
 def test_the_canned_replies_are_there_in_both_languages() -> None:
