@@ -771,9 +771,10 @@ def _proposal(body: dict[str, Any]) -> Proposal:
             reason=Reason(reason) if reason is not None else None,
             opened=opened if isinstance(opened, bool) else None,
             request_id=str(body["request"])[:64] if body.get("request") else None,
+            address=str(body.get("address") or "")[:500],
         )
     except (KeyError, TypeError, ValueError) as exc:
-        raise DeskError("operation, order, lines, reason, opened, request", code="bad_body") from exc
+        raise DeskError("operation, order, lines, reason, opened, request, address", code="bad_body") from exc
 
 
 def _to_door(exc: DeskError | TooMany) -> web.Response:
