@@ -673,7 +673,7 @@
     if (packet.reason || row.reason) {
       section(t.why, row.waiting_since ? `${t.waited} ${span(now() - row.waiting_since)}` : "", facts([
         [t.reason, el("span", { class: "big" }, word("reasons", packet.reason || row.reason))], [t.goal, word("goals", packet.goal)],
-        [t.question, packet.goal === "answer" ? packet.question : ""],
+        [t.question, packet.goal === "answer" ? packet.question : ""], [t.summary, packet.summary],
         [t.mood, packet.sentiment ? el("span", { class: `tag ${packet.sentiment === "angry" ? "red" : "amb"}` }, word("moods", packet.sentiment)) : ""],
         [t.promised, row.promised_at ? el("span", { class: `tag ${row.promise === "broken" ? "red" : row.promise === "kept" ? "grn" : "amb"}` }, `${clock(row.promised_at)}${row.promise === "kept" ? ` ${t.kept}` : ""}`) : ""]]));
     }
