@@ -15,10 +15,10 @@ from bot.identity import ProofLevel
 from bot.message import Button, Language
 from bot.orders.bodies import line_bodies
 from bot.orders.models import Money, Operation, Order, OrderLine, Product, RequestLine, Variant
-from bot.orders.wording import in_language, title_of
+from bot.orders.wording import title_of
 from bot.policy.reasons import Reason
 from bot.references import fold, read_choice
-from bot.variants import choose_variant
+from bot.variants import choose_variant, option_title, price_of, swap_with_difference
 
 
 class ExchangeForm(TopicAction):
@@ -94,7 +94,7 @@ class ExchangeForm(TopicAction):
             "reason": reason.value,
             **({"evidence": evidence} if evidence else {}),
         }
-        note = self.note(talk, product, line, wanted, chosen[0].quantity)
+        note = swap_with_difference(product, line, wanted, chosen[0].quantity, talk.language)
         propose(talk, order, decision, body, lines=lines, note=note)
 
     def need_variant(
@@ -137,29 +137,6 @@ class ExchangeForm(TopicAction):
         talk.ask("option", "ask_option", options=options, item=title_of(line, language))
         raise AssertionError("ask always raises")
 
-    def note(self, talk: Talk, product: Product, line: OrderLine, wanted: Variant, quantity: int) -> str:
-        """What is swapped for what, and the difference in price."""
-        zh = talk.language == "zh"
-        swap = self.swap(talk, line, wanted)
-        each = wanted.price.amount - price_of(product, line).amount
-        amount = format_money(
-            Money(amount=abs(each) * quantity, currency=wanted.price.currency), talk.language
-        )
-        if each == 0:
-            return f"{swap}，没有差价。" if zh else f"{swap}, no price difference."
-        if each > 0:
-            return (
-                f"{swap}，收货时补差价 {amount}。"
-                if zh
-                else f"{swap}, you pay the difference of {amount} on delivery."
-            )
-        if zh:
-            return f"{swap}，旧商品验收后退差价 {amount}。"
-        return f"{swap}, the difference of {amount} goes back to you once the old item has been checked."
-
-    def swap(self, talk: Talk, line: OrderLine, wanted: Variant) -> str:
-        return f"{title_of(line, talk.language)} → {option_title(wanted, talk.language)}"
-
     def otherwise(self, talk: Talk, order: Order, quantity: int, line: OrderLine) -> list[Button]:
         """When no option is left to swap for: what else the policy allows for this item."""
         return instead_of(
@@ -171,17 +148,6 @@ class ExchangeForm(TopicAction):
             at=talk.services.now(),
             language=talk.language,
         )
-
-
-def price_of(product: Product, line: OrderLine) -> Money:
-    """What the bought option costs today: the difference is between today's prices (see the order API)."""
-    return next((one.price for one in product.variants if one.id == line.variant_id), line.unit_price)
-
-
-def option_title(variant: Variant, language: Language) -> str:
-    """``黑色 L`` or ``Black, L``."""
-    values = [in_language(value, language) for value in variant.options.values()]
-    return (" " if language == "zh" else ", ").join(value for value in values if value)
 
 
 def priced_title(variant: Variant, old: Money, language: Language) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from actions.orders import hear_order, need_order
 from actions.plans import act_on_consent, hear_consent, judge, propose
 from actions.topic import Talk, TopicAction
-from bot.addresses import read_address, read_recipient
+from bot.addresses import read_address, read_recipient, whole_address
 from bot.identity import ProofLevel
-from bot.orders.models import Operation, Order
-
-PLACE = ("country", "province", "city", "district", "street", "postcode")
+from bot.orders.models import Operation
 
 
 class ModifyAddressForm(TopicAction):
@@ -45,17 +43,5 @@ class ModifyAddressForm(TopicAction):
         decision = judge(talk, Operation.CHANGE_ADDRESS, order)
         if "said_address" not in talk.task.values:
             talk.ask("address", "ask_address")
-        propose(talk, order, decision, {"address": self.whole(talk, order)})
-
-    def whole(self, talk: Talk, order: Order) -> dict[str, str]:
-        """The address with what was not said: who receives it stays; of the old place nothing is mixed in
-        once a city is named. What the shop shows masked it keeps by itself.
-        """
-        said: dict[str, str] = talk.task.values["said_address"]
-        old = order.address.model_dump()
-        kept = {key: value for key, value in old.items() if key not in PLACE} if "city" in said else old
-        kept["country"] = old["country"]
-        whole = {**kept, **said}
-        if "city" in said or "street" in said:
-            whole["postcode"] = said.get("postcode", "")
-        return {key: str(value) for key, value in whole.items()}
+        said = talk.task.values["said_address"]
+        propose(talk, order, decision, {"address": whole_address(order.address.model_dump(), said)})

@@ -10,6 +10,7 @@ from actions.topic import Talk
 from bot.identity import ProofLevel
 from bot.orders.bodies import line_bodies
 from bot.orders.models import Operation, RequestLine
+from bot.variants import swap
 
 
 class ModifyOrderForm(ExchangeForm):
@@ -36,5 +37,5 @@ class ModifyOrderForm(ExchangeForm):
         wanted = self.need_variant(talk, order, product, line, chosen[0].quantity)
         lines = [RequestLine(line_id=line.id, quantity=chosen[0].quantity, variant_id=wanted.id)]
         decision = judge(talk, Operation.CHANGE_ITEMS, order, lines=lines, current_prices=prices)
-        note = self.swap(talk, line, wanted)
+        note = swap(line, wanted, talk.language)
         propose(talk, order, decision, {"lines": line_bodies(lines)}, lines=lines, note=note)

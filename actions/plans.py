@@ -278,12 +278,16 @@ def propose(
         now=talk.services.now(),
     )
     talk.task.plan = plan.model_dump(mode="json")
-    words = render_plan(plan, order, talk.language)
+    words = render_plan(plan, order, talk.language, note=note)
     buttons = (
         button(YES[talk.language], "affirm", plan=plan.hash),
         button(NO[talk.language], "deny", plan=plan.hash),
     )
-    text = f"{note}\n{words.text}" if note else words.text
     talk.ask(
-        "consent", "plan_shown", buttons=buttons, card=words.card, explain=explanation(decision), plan=text
+        "consent",
+        "plan_shown",
+        buttons=buttons,
+        card=words.card,
+        explain=explanation(decision),
+        plan=words.text,
     )

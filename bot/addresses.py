@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 PHONE = re.compile(
     r"(?<!\d)(?:\+?\d{1,3}[\s-]?)?(?:1[3-9]\d[\s-]?\d{4}[\s-]?\d{4}|\(?\d{2,4}\)?[\s-]\d{3,4}[\s-]\d{3,4})(?!\d)"
 )
+_PLACE = ("country", "province", "city", "district", "street", "postcode")
 MUNICIPALITIES = ("北京", "上海", "天津", "重庆")
 PROVINCES = [
     "河北",
@@ -127,6 +129,18 @@ def read_recipient(text: str) -> dict[str, str]:
     if name := NEW_NAME.search(text):
         found["name"] = (name[1] or name[2]).strip()
     return found
+
+
+def whole_address(old: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
+    """The address with what was not said: who receives it stays; of the old place nothing is mixed in
+    once a city is named. What the shop shows masked it keeps by itself.
+    """
+    kept = {key: value for key, value in old.items() if key not in _PLACE} if "city" in said else dict(old)
+    kept["country"] = old["country"]
+    whole = {**kept, **said}
+    if "city" in said or "street" in said:
+        whole["postcode"] = said.get("postcode", "")
+    return {key: str(value) for key, value in whole.items()}
 
 
 def _chinese(text: str) -> dict[str, str] | None:

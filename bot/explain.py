@@ -70,7 +70,7 @@ async def explain_conversation(
         "conversation": row_dict(known),
         "turns": [_turn(n, message, reasons, sent, said) for n, message in numbered],
         "between": _between(messages, reasons, sent, said) if turn is None else [],
-        "replay": [_replay(known, message) for _, message in numbered],
+        "replay": [_replay(known, message, reasons) for _, message in numbered],
     }
 
 
@@ -164,11 +164,15 @@ def _unaudited(row: Any) -> dict[str, Any]:
     }
 
 
-def _replay(known: Any, message: Any) -> dict[str, Any]:
-    """What the dialogue was asked, so that it can be asked again."""
+def _replay(known: Any, message: Any, reasons: list[Any]) -> dict[str, Any]:
+    """What the dialogue was asked, when, and of which versions, so that it can be asked again."""
     body = message.body or {}
+    answered = [row for row in reasons if row.inbound == message.id]
     return {
         "message_id": message.id,
+        "at": _iso(message.received_at),
+        "versions": {part: value for row in answered for part, value in (row.versions or {}).items()},
+        "policies": sorted({row.explain["policy"] for row in answered if (row.explain or {}).get("policy")}),
         "text": body.get("payload") or body.get("text", ""),
         "payload": body.get("payload") is not None,
         "metadata": {
@@ -177,8 +181,15 @@ def _replay(known: Any, message: Any) -> dict[str, Any]:
             "source": body.get("source"),
             "customer": body.get("customer"),
             "media": body.get("attachments") or [],
+            **_noted(answered),
         },
     }
+
+
+def _noted(answered: list[Any]) -> dict[str, Any]:
+    """The note of a person that came along with the turn, where the bot used it."""
+    notes = [row.explain["note"] for row in answered if (row.explain or {}).get("note")]
+    return {"note": notes[0]} if notes else {}
 
 
 def _iso(at: int | None) -> str | None:

@@ -258,6 +258,7 @@ class HandoffSettings(Section):
     shopper_idle: int = Field(default=1800, ge=60, description="the shopper is silent that long: closed")
     reopen_within: int = Field(default=86_400, ge=0, description="writing again: to the same person")
     rating: bool = True  # ask 1 to 5 when a person closes
+    summary: bool = False  # two sentences by the generator beside the packet, when they pass its checks
     promise_check: int = Field(
         default=14_400, ge=60, description="between two looks at what was promised a shopper"
     )

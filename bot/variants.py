@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.orders.models import OrderLine, Variant
+from bot.formats import format_money
+from bot.message import Language
+from bot.orders.models import Money, OrderLine, Product, Variant
+from bot.orders.wording import in_language, title_of
 from bot.references import fold
 
 Options = Mapping[str, Mapping[str, str]]
@@ -88,3 +91,40 @@ def _rank(core: str) -> float:
         return float(core)
     steps = core.count("x")
     return {"s": -1.0 - steps, "m": 0.0, "l": 1.0 + steps}[core[-1]]
+
+
+def option_title(variant: Variant, language: Language) -> str:
+    """``黑色 L`` or ``Black, L``."""
+    values = [in_language(value, language) for value in variant.options.values()]
+    return (" " if language == "zh" else ", ").join(value for value in values if value)
+
+
+def price_of(product: Product, line: OrderLine) -> Money:
+    """What the bought option costs today: the difference is between today's prices (see the order API)."""
+    return next((one.price for one in product.variants if one.id == line.variant_id), line.unit_price)
+
+
+def swap(line: OrderLine, wanted: Variant, language: Language) -> str:
+    """``棉质T恤（白色，M） → 黑色 L``."""
+    return f"{title_of(line, language)} → {option_title(wanted, language)}"
+
+
+def swap_with_difference(
+    product: Product, line: OrderLine, wanted: Variant, quantity: int, language: Language
+) -> str:
+    """What is swapped for what in an exchange, and who pays the difference when."""
+    swapped = swap(line, wanted, language)
+    each = wanted.price.amount - price_of(product, line).amount
+    amount = format_money(Money(amount=abs(each) * quantity, currency=wanted.price.currency), language)
+    zh = language == "zh"
+    if each == 0:
+        return f"{swapped}，没有差价。" if zh else f"{swapped}, no price difference."
+    if each > 0:
+        return (
+            f"{swapped}，收货时补差价 {amount}。"
+            if zh
+            else f"{swapped}, you pay the difference of {amount} on delivery."
+        )
+    if zh:
+        return f"{swapped}，旧商品验收后退差价 {amount}。"
+    return f"{swapped}, the difference of {amount} goes back to you once the old item has been checked."

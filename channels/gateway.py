@@ -389,11 +389,12 @@ class Gateway:
 
     async def say_as_system(
         self, conversation: str, reply: Reply, *, key: str, under: Ownership | None = None,
-        answers: str | None = None,
+        answers: str | None = None, along: Along | None = None,
     ) -> int | None:  # fmt: skip
         """A message that is neither the bot's nor a person's (a timer's, a receipt).
 
-        `answers` is the shopper's message that led to it, for the audit trail.
+        `answers` is the shopper's message that led to it, for the audit trail; `along` is done in the same
+        transaction, when this is not a repetition.
 
         Raises:
             OwnershipLost: the conversation is not as `under` says any more.
@@ -406,6 +407,8 @@ class Gateway:
             payloads = self._payloads(reply.buttons)
             draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
             seq = await self.store.add_message(connection, known, draft, inbound=f"system:{key}")
+            if seq is not None and along is not None:
+                await along(connection, conversation)
             if seq is not None and (reply.explain or reply.receipts):
                 await self.store.add_audit(
                     connection, draft.id, conversation, answers, "sent", reply.explain, reply.receipts
@@ -599,7 +602,7 @@ class Gateway:
                     owner = await self._reopen(known, owner, None)
                 await self._own_reply(waiting, known, owner, answer, "rating")
                 return
-        if owner.owner == "closed":
+        while owner.owner == "closed":  # again, when somebody took and ended it at this very moment
             owner = await self._reopen(known, owner, inbound)
         if owner.owner == "pending" and await self._payload(waiting, inbound) == BACK:
             await self._back_to_bot(waiting, known, owner)

@@ -52,6 +52,10 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "en": "Within 10 minutes, send these words in your other chat with us:\nbind_{code}\n"
         "Once you confirm there, both are treated as one, and our people see what was done before.",
     },
+    "code_wecom": {
+        "zh": "要关联的是微信客服里的会话，点这里打开即可：{address}",
+        "en": "If the other chat is our WeChat customer service, this opens it: {address}",
+    },
     "consent_code": {
         "zh": "要把这里和发出这个码的会话关联起来吗？关联后客服能同时看到两边的记录，您随时可以说“取消关联”。",
         "en": "Shall I link this chat with the one the code came from? Our people will then see both; say “unlink” at any time to undo it.",
@@ -127,8 +131,11 @@ class Linking:
             if others:
                 return self._ask("consent_order", known.language, "verified_order", others[0])
             code = await links.new_code(connection, known.id, at=now)
-        picture = await self._picture(known, code)
-        return Reply(text=say("code", known.language, code=code), image=picture)
+        picture, address = await self._picture(known, code), await self._address(known, code)
+        text = say("code", known.language, code=code)
+        if address is not None:
+            text += "\n" + say("code_wecom", known.language, address=address)
+        return Reply(text=text, image=picture)
 
     async def _picture(self, known: Conversation, code: str) -> str | None:
         """A QR code that opens the shop's WeChat account with the code in its scene, where there is one."""
@@ -140,6 +147,19 @@ class Linking:
             address: str | None = await make(f"{SCENE}{code}", links.CODE_LIFE // 1000)
         except KefuError as exc:
             logger.warning("linking.no_picture reason=%s", exc)
+            return None
+        return address
+
+    async def _address(self, known: Conversation, code: str) -> str | None:
+        """A link that opens the shop's WeCom customer service with the code in its scene, where there is one."""
+        wecom = self.gateway.channels.get("wecom")
+        make = getattr(wecom, "make_link", None)
+        if known.channel == "wecom" or make is None:
+            return None
+        try:
+            address: str | None = await make(f"{SCENE}{code}")
+        except KefuError as exc:
+            logger.warning("linking.no_address reason=%s", exc)
             return None
         return address
 

@@ -63,6 +63,11 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "本次服务结束了。这次解决您的问题了吗？请回复 1–5 分（5 分最满意），也欢迎留句话。",
         "en": "This conversation has ended. Did it solve your problem? Reply with 1 to 5 (5 is best) and a word if you like.",
     },
+    "welcome_link": {
+        "zh": "您好！您是来关联会话的：请在这里随便回一句，我会请您确认一下。\n"
+        "Hello! You came to link your chats: send any words here and I will ask you to confirm.",
+        "en": "Hello! You came to link your chats: send any words here and I will ask you to confirm.",
+    },
     "welcome": {
         "zh": "您好！我是售后小助手，可以帮您查订单和物流、办理退款、退货、换货、改地址、开发票。请直接告诉我您需要什么；"
         "想找人工，随时说“转人工”。\nHello! I can help with orders, refunds, returns and exchanges. Just write in English.",
@@ -93,8 +98,12 @@ def say(key: str, language: Language, **values: object) -> str:
     return TEXTS[key][language].format(**values)
 
 
+_BINDING = re.compile(r"\bbind[_-][A-Z0-9]{8}\b", re.I)  # a code of channels.linking: no language's word
+
+
 def language_of(text: str) -> Language | None:
     """The language a text is plainly in, or None (a number, an emoji, nothing)."""
+    text = _BINDING.sub("", text)
     if _CJK.search(text):
         return "zh"
     return "en" if _LATIN.search(text) else None

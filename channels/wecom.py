@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -31,6 +32,7 @@ from bot.message import Attachment, Handoff, Inbound
 from bot.settings import Settings, WecomSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import SAY, Gateway
+from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
 from channels.store import inbox
 from channels.texts import say
@@ -404,6 +406,7 @@ class WecomChannel:
             raw=json.dumps(message, ensure_ascii=False),
             along=partial(allowance.renew, trigger="message"),
         )
+        await self._bring_code(account, shopper, str(message["msgid"]))
 
     async def fetch(self, conversation: Conversation, file: str) -> Attachment:
         enterprise = self._enterprises.get(conversation.account.partition(":")[0])
@@ -416,14 +419,49 @@ class WecomChannel:
         if not text or any(letter.isdigit() for letter in text):
             return text
         known = await self._gateway.store.find_conversation(self.name, account, shopper)
-        if known is None:
-            return text
+        param = await self._take_scene(known.id, "order_") if known is not None else None
+        return f"{text} {param.removeprefix('order_')}" if param else text
+
+    async def _bring_code(self, account: str, shopper: str, msgid: str) -> None:
+        """A link can carry a code that links two chats. It counts as said by the shopper as soon as he can be asked
+        whether he wants that (`channels.linking`): before his first words there is no allowance for the question."""
+        known = await self._gateway.store.find_conversation(self.name, account, shopper)
+        code = await self._take_scene(known.id, BIND) if known is not None else None
+        if code is not None:
+            await self._gateway.receive(
+                Inbound(
+                    channel=self.name, account=account, shopper=shopper, dedup_key=f"{BIND}{msgid}", text=code,
+                    customer=f"wecom:{shopper}", at=now_ms(),
+                )
+            )  # fmt: skip
+
+    async def _take_scene(self, conversation: str, kind: str) -> str | None:
+        """What the shopper's link brought along, when it begins like this; once."""
+        mine = scenes.c.conversation == conversation
+        async with self._gateway.store.read() as connection:
+            param = (await connection.execute(select(scenes.c.param).where(mine))).scalar()
+        if param is None or param.startswith(BIND) is not (kind == BIND):
+            return None
         async with self._gateway.store.write() as connection:
-            row = (
-                await connection.execute(select(scenes.c.param).where(scenes.c.conversation == known.id))
-            ).first()
-            await connection.execute(scenes.delete().where(scenes.c.conversation == known.id))
-        return f"{text} {row.param.removeprefix('order_')}" if row else text
+            gone = await connection.execute(scenes.delete().where(mine, scenes.c.param == param))
+        return str(param) if gone.rowcount == 1 else None
+
+    async def make_link(self, scene: str) -> str | None:
+        """Address of a page that opens our customer service and brings `scene` back; None when none can make one.
+
+        Raises:
+            WecomError: the platform refuses.
+        """
+        enterprise = next((one for one in self._enterprises.values() if one.settings.secret), None)
+        if enterprise is None:
+            return None
+        listed = await enterprise.api.call("kf/account/list", {"offset": 0, "limit": 1})
+        if not listed.get("account_list"):
+            return None
+        account = listed["account_list"][0]["open_kfid"]
+        made = await enterprise.api.call("kf/add_contact_way", {"open_kfid": account, "scene": "kefu"})
+        url = str(made["url"])
+        return f"{url}{'&' if '?' in url else '?'}scene_param={quote(scene, safe='')}"
 
     async def _from_servicer(self, account: str, message: dict[str, Any], kind: str) -> None:
         """What the shop's people write in WeCom belongs into the transcript; it is delivered already."""
@@ -491,7 +529,7 @@ class WecomChannel:
     ) -> None:
         kind, shopper = str(event.get("event_type")), str(event.get("external_userid") or "")
         if kind == "enter_session":
-            await self._entered(enterprise, account, shopper, event)
+            await self._entered(enterprise, account, shopper, event, msgid)
             return
         known = await self._gateway.store.find_conversation(self.name, account, shopper) if shopper else None
         if kind == "msg_send_fail":
@@ -504,7 +542,7 @@ class WecomChannel:
             await self._note(account, msgid, known, "recall", "shopper", body)
 
     async def _entered(
-        self, enterprise: _Enterprise, account: str, shopper: str, event: dict[str, Any]
+        self, enterprise: _Enterprise, account: str, shopper: str, event: dict[str, Any], msgid: str
     ) -> None:
         async with self._gateway.store.write() as connection:
             known = await self._gateway.store.open_conversation(connection, self.name, account, shopper)
@@ -514,7 +552,13 @@ class WecomChannel:
                     scenes.insert().values(conversation=known.id, param=param[:255], at=now_ms())
                 )
         if code := event.get("welcome_code"):  # only for the first words in 48 hours; good for 20 seconds
-            await self._on_event(enterprise, str(code), say("welcome", known.language))
+            key = "welcome_link" if param.startswith(BIND) else "welcome"
+            await self._on_event(enterprise, str(code), say(key, known.language))
+            return
+        async with self._gateway.store.read() as connection:
+            left = await allowance.left(connection, known.id)
+        if left.remaining > 1:
+            await self._bring_code(account, shopper, msgid)
 
     async def _session_changed(
         self, enterprise: _Enterprise, known: Conversation, event: dict[str, Any]

@@ -1,5 +1,6 @@
 """`kefu calibrate`: labelled conversations to a certificate, and audits to the drift monitor.
 
+    kefu calibrate labels --out FILE.jsonl          writes what people at the desk judged
     kefu calibrate certify --labels FILE.jsonl      writes the certificate and an HTML page with plots
     kefu calibrate audit --labels FILE.jsonl        counts audited answers; raises the threshold by itself
     kefu calibrate show
@@ -11,6 +12,7 @@ time: the earlier ones choose the grid, the later ones certify and are used for 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Sequence
@@ -20,11 +22,14 @@ from typing import Annotated, Any
 
 import typer
 
+from bot.database import make_engine
 from bot.exceptions import GeneratorError
 from bot.generator.calibration import DriftMonitor, auroc, certify_strata, e_aurc, ece
 from bot.generator.certificate import Certificate, issue
 from bot.generator.service import DRIFT_FILE, knowledge_folder, machine_hashes
+from bot.handoff.labels import Judged, for_calibration
 from bot.knowledge.base import Knowledge
+from bot.migrations import upgrade
 from bot.settings import Settings, get_settings
 
 calibrate = typer.Typer(
@@ -111,6 +116,40 @@ def certify_labels(labels: Sequence[Label], settings: Settings, hashes: dict[str
     metrics = {"auroc": auroc(p, wrong), "e_aurc": e_aurc(p, wrong), "ece": ece(p, [1 - w for w in wrong]),
                "error_rate": sum(wrong) / len(wrong)}  # fmt: skip
     return issue(classes, alphas=alphas, delta=section.delta, n=len(cal), hashes=hashes, metrics=metrics)
+
+
+@calibrate.command("labels")
+def export_labels(
+    out: Annotated[Path, typer.Option(help="JSONL to write, for `certify` or `audit`.")],
+    alone: Annotated[bool, typer.Option(help="Only answers given alone, for `audit`.")] = False,
+    every_version: Annotated[
+        bool, typer.Option(help="Also answers of an earlier model, prompt, index or policy.")
+    ] = False,
+) -> None:
+    """Write the labels that people at the desk gave: drafts sent, edited or discarded, answers marked right or wrong."""
+    settings = get_settings()
+    hashes = machine_hashes(settings, Knowledge.load(knowledge_folder(settings)))
+    machine = {part: value[:16] for part, value in hashes.items()}
+    judged = [one for one in asyncio.run(_judged(settings)) if one.alone or not alone]
+    wanted = [one for one in judged if every_version or one.versions == machine]
+    names = ("conversation", "at", "p", "wrong", "risk", "alone")
+    lines = (json.dumps({name: getattr(one, name) for name in names}) + "\n" for one in wanted)
+    out.write_text("".join(lines), encoding="utf-8")
+    left_out = len(judged) - len(wanted)
+    typer.echo(
+        f"{len(wanted)} labels of {len({one.conversation for one in wanted})} conversations: {out}"
+        + (f". {left_out} of an earlier model, prompt, index or policy were left out." if left_out else "")
+    )
+
+
+async def _judged(settings: Settings) -> list[Judged]:
+    engine = make_engine(settings.sqlalchemy_url, settings.privacy)
+    try:
+        await upgrade(engine)
+        async with engine.connect() as connection:
+            return await for_calibration(connection)
+    finally:
+        await engine.dispose()
 
 
 @calibrate.command()

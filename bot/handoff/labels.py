@@ -7,15 +7,19 @@ This module knows no desk.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, get_args
 
 from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, UniqueConstraint, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.database import metadata, now_ms
+from bot.handoff.cases import cases
 from bot.privacy.cipher import SealedText
+from bot.records import audit, outbox
 
 Verdict = Literal["sent", "edited", "discarded", "right", "wrong"]
 
@@ -75,13 +79,50 @@ async def judged(connection: AsyncConnection, conversation: str) -> dict[str, st
     return {row.draft: row.verdict for row in (await connection.execute(query)).all()}
 
 
-async def rows(connection: AsyncConnection) -> AsyncIterator[dict[str, Any]]:
-    """Every label, oldest first, as calibration wants it: question, text, score, language, wrong (0 or 1)."""
+@dataclass(frozen=True)
+class Judged:
+    """A person's word on one answer, beside what the bot had decided about it."""
+
+    conversation: str
+    at: str  # when the bot made the answer, ISO 8601
+    p: float  # its estimated chance to be right
+    wrong: bool
+    risk: str
+    alone: bool  # the shopper got it from the bot alone
+    versions: Mapping[str, str]  # what made it: model, prompt, articles, policy
+
+
+async def for_calibration(connection: AsyncConnection) -> list[Judged]:
+    """Every judged answer whose decision is still in the audit trail, oldest first.
+
+    A late reply (``line:``) is left out: nobody decided to hand it over, a person was quicker.
+    """
+    found = []
     for row in (await connection.execute(select(labels).order_by(labels.c.id))).all():
-        yield {
-            "question": row.question,
-            "text": row.text,
-            "score": row.score,
-            "language": row.language,
-            "wrong": 0 if row.verdict in ("sent", "right") else 1,
-        }
+        kind, _, name = row.draft.partition(":")
+        decided = select(audit.c.explain, audit.c.versions, audit.c.at).where(
+            audit.c.conversation == row.conversation
+        )
+        if kind == "reply" and name.isdecimal():
+            decided = decided.join(outbox, outbox.c.id == audit.c.reply).where(outbox.c.seq == int(name))
+        elif kind == "case":
+            opened = select(cases.c.opened_at).where(cases.c.id == name).scalar_subquery()
+            decided = decided.where(audit.c.at <= opened).order_by(audit.c.at.desc())
+        else:
+            continue
+        for why in (await connection.execute(decided)).all():
+            answer = (why.explain or {}).get("answer") or {}
+            if "p_correct" not in answer:
+                continue
+            made = datetime.fromtimestamp(why.at / 1000, UTC).isoformat(timespec="milliseconds")
+            versions = {
+                part.removeprefix("answer."): value
+                for part, value in (why.versions or {}).items()
+                if part.startswith("answer.")
+            }
+            found.append(
+                Judged(row.conversation, made, float(answer["p_correct"]), row.verdict not in ("sent", "right"),
+                       str(answer.get("risk_class") or "product"), kind == "reply", versions)
+            )  # fmt: skip
+            break
+    return sorted(found, key=lambda one: (one.at, one.conversation))

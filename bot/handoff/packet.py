@@ -115,6 +115,7 @@ class Packet(_Facts):
     promise: dict[str, Any] | None = None  # the broken one that brings the case here
     promises: tuple[dict[str, Any], ...] = ()  # what this shopper was told by when, newest first
     elsewhere: tuple[Elsewhere, ...] = ()
+    summary: str | None = None  # by the generator, of what stands above: `bot.handoff.summary`
 
     @property
     def missing(self) -> str | None:

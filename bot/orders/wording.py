@@ -193,8 +193,11 @@ def method_name(method: str, hint: str, language: Language) -> str:
     return f"{name}（{hint}）" if language == "zh" else f"{name} ({hint})"
 
 
-def render_plan(plan: Plan, order: Order, language: Language) -> Words:
-    """What the shopper is asked to say yes to: order, items, amount, destination, deadline."""
+def render_plan(plan: Plan, order: Order, language: Language, *, note: str = "") -> Words:
+    """What the shopper is asked to say yes to: order, items, amount, destination, deadline.
+
+    `note` says what no row of the plan says, with the card and without it.
+    """
     rows = [
         (label("order", language), plan.order_number),
         *_item_rows(plan.lines, order, language),
@@ -213,6 +216,8 @@ def render_plan(plan: Plan, order: Order, language: Language) -> Words:
         first, question = f"Please check: {name}", "Shall I go ahead? (valid for 15 minutes)"
         lead = f"Please check what I would do. {question}"
         lines = [first, *(f"· {key}: {value}" for key, value in rows), question]
+    if note:
+        lines, lead = [note, *lines], f"{note}\n{lead}"
     return Words("\n".join(lines), Card(kind="plan", title=name, lead=lead, rows=tuple(rows)))
 
 

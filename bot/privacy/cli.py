@@ -128,6 +128,8 @@ def erase_(
     for place, count in receipt["erased"].items():
         if count:
             typer.echo(f"{place:<24} {count}")
+    for place, outcome in receipt["elsewhere"].items():
+        typer.echo(f"{place:<24} {outcome}")
     typer.echo(f"Receipt: {receipt['path']}")
     if not receipt["complete"]:
         raise PrivacyError(f"Not everything is gone; still found in: {', '.join(receipt['left'])}")

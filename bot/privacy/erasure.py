@@ -2,7 +2,8 @@
 
 The database is asked which tables name a conversation, so that none is forgotten; SQLite is rewritten, so that the
 bytes are gone and not only the rows. Wrong tries of proofs keep counting for their order, without the conversation.
-The shop's own records and what platforms keep are not Kefu's to erase; the receipt says so.
+What desks of others show is erased there (`bot.privacy.elsewhere`). The shop's own records and what platforms keep are not
+Kefu's to erase; the receipt says so.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.clock import now_ms
 from bot.exceptions import PrivacyError
 from bot.privacy.cipher import load_cipher
+from bot.privacy.elsewhere import FINE, erase_elsewhere
 from bot.privacy.files import MediaFiles, files_with, log_files, strike_lines
 from bot.privacy.subjects import KEPT, Subject, find_subject, needles, tables_about
 from bot.settings import Settings
 
 NOT_OURS = (
     "the shop's orders and customer records (ask the shop)",
-    "copies the platform keeps (WeChat, WeCom, Telegram)",
+    "copies the platform keeps (WeChat, WeCom, Telegram), the shopper's own chat among them",
     "backups made outside Kefu",
     "memory of running programs (up to 2,000 turns in Rasa's channel) until they restart",
 )
@@ -49,6 +51,7 @@ async def erase(engine: AsyncEngine, settings: Settings, asked: str, *, by: str)
     """
     async with engine.connect() as connection:
         subject = await find_subject(connection, asked)
+        elsewhere = await erase_elsewhere(connection, settings, subject)
     media = MediaFiles(settings, load_cipher(settings.privacy))
     files = await media.delete(subject.media)  # first: afterwards no row names them any more
     places = await _erase_rows(engine, subject)
@@ -61,7 +64,8 @@ async def erase(engine: AsyncEngine, settings: Settings, asked: str, *, by: str)
     for name in subject.media:
         if await media.get(name) is not None:
             left[f"media {name}"] = 1
-    return _write_receipt(settings, subject, places, left, by)
+    left |= {place: 1 for place, outcome in elsewhere.items() if outcome not in FINE}
+    return _write_receipt(settings, subject, places, elsewhere, left, by)
 
 
 async def _erase_rows(engine: AsyncEngine, subject: Subject) -> dict[str, int]:
@@ -164,8 +168,9 @@ async def _accessed(engine: AsyncEngine, word: str) -> bool:
 
 
 def _write_receipt(
-    settings: Settings, subject: Subject, places: dict[str, int], left: dict[str, int], by: str
-) -> dict[str, Any]:
+    settings: Settings, subject: Subject, places: dict[str, int], elsewhere: dict[str, str],
+    left: dict[str, int], by: str,
+) -> dict[str, Any]:  # fmt: skip
     """Receipts form a chain: each names the hash of the one before, so that none can be taken out unnoticed."""
     at = now_ms()
     folder = settings.data_path("privacy", "receipts", "x").parent
@@ -177,6 +182,7 @@ def _write_receipt(
         "subject_sha256": hashlib.sha256(subject.asked.encode()).hexdigest(),
         "conversations": list(subject.ids),
         "erased": places,
+        "elsewhere": elsewhere,
         "searched_words_sha256": [hashlib.sha256(word.encode()).hexdigest() for word in needles(subject)],
         "left": left,
         "complete": not left,

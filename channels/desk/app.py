@@ -9,7 +9,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from aiohttp import web
@@ -29,6 +29,9 @@ from channels.gateway import Gateway
 from channels.media import MediaStore
 from channels.store import Store
 from channels.tokens import Tokens, load_secret
+
+if TYPE_CHECKING:
+    from channels.desk.summaries import Summaries
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
         raise SettingsError("desk.passwords is false and desk.oidc is not set: nobody could sign in.")
     desk.routes(app)
     app[DESK] = desk
+    summaries = _summaries(gateway, settings)
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         await upgrade(gateway.store.engine)
@@ -69,9 +73,20 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
 
     async def stopping(_: web.Application) -> None:
         await desk.stop()  # before the gateway closes the database
+        if summaries is not None:
+            await summaries.stop()
 
     app.cleanup_ctx.append(running)
     app.on_shutdown.append(stopping)
+
+
+def _summaries(gateway: Gateway, settings: Settings) -> Summaries | None:
+    """Only where they are wanted: the checks take a second to import."""
+    if not (settings.handoff.summary and settings.generator.enabled):
+        return None
+    from channels.desk.summaries import Summaries
+
+    return Summaries(gateway, settings)
 
 
 async def _first_person(staff: Staff, settings: Settings) -> None:

@@ -108,7 +108,9 @@ async def _telegram(team: TelegramDeskSettings) -> AsyncIterator[Finding]:
     if not chat.is_forum:
         yield Finding(where, "error", "the group has no topics", "switch Topics on in the group's settings")
     lacking = [
-        right for right in ("can_manage_topics", "can_pin_messages") if not getattr(member, right, False)
+        right
+        for right in ("can_manage_topics", "can_pin_messages", "can_delete_messages")
+        if not getattr(member, right, False)
     ]
     if lacking:
         yield Finding(

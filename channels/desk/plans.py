@@ -9,22 +9,25 @@ This module knows no HTTP.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, func, select
 
 from bot import clock
+from bot.addresses import read_address, read_recipient, whole_address
 from bot.consent import read_consent
 from bot.database import metadata, now_ms
 from bot.exceptions import (
     ConsentError,
     DeskError,
     IdentityLocked,
+    OrderError,
     OrderRefused,
     OutcomeUnknown,
     OwnershipLost,
@@ -38,15 +41,28 @@ from bot.handoff.ownership import Ownership
 from bot.handoff.promises import from_receipt
 from bot.identity import IdentityGuard, ProofLevel
 from bot.message import Button, Inbound, Language, Reply
-from bot.orders.bodies import cancel_body, refund_body, return_body, withdraw_body
+from bot.orders.bodies import cancel_body, line_bodies, refund_body, return_body, withdraw_body
 from bot.orders.client import OrderClient
-from bot.orders.models import Grant, Money, Operation, Order, ProofKind, Receipt, RequestLine
+from bot.orders.models import (
+    Address,
+    Grant,
+    Money,
+    Operation,
+    Order,
+    OrderLine,
+    Product,
+    ProofKind,
+    Receipt,
+    RequestLine,
+    Variant,
+)
 from bot.orders.plans import Plan, execute, make_plan
-from bot.orders.wording import in_language, render_plan, render_receipt, title_of
+from bot.orders.wording import describe_address, in_language, render_plan, render_receipt, title_of
 from bot.policy import Decision, Policy, Reason
 from bot.policy.policy import PENDING
 from bot.privacy.cipher import SealedJSON
 from bot.settings import Settings
+from bot.variants import option_title, swap, swap_with_difference
 from channels.channel import Conversation
 from channels.desk.acts import Acts
 from channels.desk.staff import Person
@@ -57,7 +73,11 @@ logger = logging.getLogger(__name__)
 
 State = Literal["approval", "shown", "done", "declined", "refused", "withdrawn", "expired", "stale", "failed"]
 OPEN: tuple[State, ...] = ("approval", "shown")
-OFFERED = (Operation.REFUND, Operation.RETURN, Operation.CANCEL, Operation.WITHDRAW_REQUEST)
+SWAPS = (Operation.EXCHANGE, Operation.CHANGE_ITEMS)  # of one item for another option of it
+OFFERED = (
+    Operation.REFUND, Operation.RETURN, Operation.EXCHANGE, Operation.CANCEL, Operation.CHANGE_ADDRESS,
+    Operation.CHANGE_ITEMS, Operation.WITHDRAW_REQUEST,
+)  # fmt: skip
 
 plans = Table(
     "desk_plans",
@@ -122,6 +142,30 @@ class Proposal:
     reason: Reason | None = None
     opened: bool | None = None
     request_id: str | None = None
+    address: str = ""  # the new one, as the shopper said it
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One item and what it is swapped for."""
+
+    product: Product
+    line: OrderLine
+    wanted: Variant
+    quantity: int
+
+    @property
+    def lines(self) -> tuple[RequestLine, ...]:
+        return (RequestLine(line_id=self.line.id, quantity=self.quantity, variant_id=self.wanted.id),)
+
+    @property
+    def prices(self) -> dict[str, Money]:
+        return {variant.id: variant.price for variant in self.product.variants}
+
+    def note(self, operation: Operation, language: Language) -> str:
+        if operation is Operation.EXCHANGE:
+            return swap_with_difference(self.product, self.line, self.wanted, self.quantity, language)
+        return swap(self.line, self.wanted, language)
 
 
 class DeskPlans:
@@ -167,6 +211,7 @@ class DeskPlans:
             "amount": plan.amount.model_dump() if plan.amount is not None else None,
             "destination": [one.hint or one.method for one in plan.destination],
             "lines": [line.model_dump(exclude_none=True) for line in plan.lines],
+            "note": in_language(row.decision.get("note") or {}, language) or _new_address(plan, language),
             "clause": row.decision.get("clause"), "outcome": row.decision.get("outcome"),
             "explanation": in_language(row.decision.get("explanation") or {}, language),
             "proposed_by": row.proposed_by, "approved_by": row.approved_by, "receipt": row.receipt, "why": row.why,
@@ -180,11 +225,17 @@ class DeskPlans:
             DeskError: not proven, or the shop does not answer.
         """
         order, _ = await self._order(conversation, number)
+        products = await self._products(order)
         return {
             "number": order.number, "state": order.state.value, "version": order.version,
             "lines": [
                 {"id": line.id, "title": {lang: title_of(line, lang) for lang in ("zh", "en")}, "open": line.quantity_open,
-                 "price": line.unit_price.model_dump()}
+                 "price": line.unit_price.model_dump(),
+                 "variants": [
+                     {"id": one.id, "title": {lang: option_title(one, lang) for lang in ("zh", "en")},
+                      "price": one.price.model_dump(), "stock": one.stock}
+                     for one in products[line.product_id].variants if one.id != line.variant_id
+                 ] if line.product_id in products else []}
                 for line in order.lines
             ],
             "requests": [
@@ -194,6 +245,18 @@ class DeskPlans:
             "operations": [operation.value for operation in OFFERED],
             "reasons": {reason.value: reason.label for reason in Reason},
         }  # fmt: skip
+
+    async def _products(self, order: Order) -> dict[str, Product]:
+        """What the items of an order are sold as today. One that is sold no more, or not found now, is left out."""
+        ids = list(dict.fromkeys(line.product_id for line in order.lines if line.quantity_open))
+        found = await asyncio.gather(
+            *(self.client.get_product(one, currency=order.total.currency) for one in ids),
+            return_exceptions=True,
+        )
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, OrderError):
+                raise one
+        return {one.id: one for one in found if isinstance(one, Product)}
 
     async def prove(self, conversation: str, person: Person, number: str, kind: str, value: str) -> None:
         """What the shopper told a person to prove the order is tried as if he had told the bot; wrong ones count.
@@ -227,9 +290,14 @@ class DeskPlans:
             raise DeskError(f"{wanted.operation.value} is not run from the desk", code="operation")
         known = await self._known(current.conversation)
         order, _ = await self._order(known.id, wanted.order_number)
+        swapped = await self._swap(wanted, order) if wanted.operation in SWAPS else None
+        lines = swapped.lines if swapped is not None else wanted.lines
+        reason = wanted.reason
+        if reason is None and wanted.operation is Operation.EXCHANGE:
+            reason = Reason.WRONG_SIZE  # what the bot takes it for, too
         decision = self.policy.decide(
-            wanted.operation, order, lines=wanted.lines, reason=wanted.reason, opened=wanted.opened,
-            at=self._now(), request_id=wanted.request_id,
+            wanted.operation, order, lines=lines, reason=reason, opened=wanted.opened, at=self._now(),
+            current_prices=swapped.prices if swapped is not None else None, request_id=wanted.request_id,
         )  # fmt: skip
         told: dict[str, Any] = {
             "outcome": decision.outcome,
@@ -241,20 +309,54 @@ class DeskPlans:
             return told
         if decision.amount is None and wanted.operation in (Operation.REFUND, Operation.RETURN):
             return {**told, "outcome": "refused"}  # nobody can say yes to an amount nobody knows
+        if swapped is not None:
+            body: dict[str, Any] = {"lines": line_bodies(lines)}
+            if wanted.operation is Operation.EXCHANGE and reason is not None:
+                body["reason"] = reason.value
+        else:
+            body = self._body(wanted, order, decision)
         plan = make_plan(
-            wanted.operation, order, decision, conversation=known.id, body=self._body(wanted, order, decision),
-            lines=wanted.lines, now=self._now(), by_person=True,
+            wanted.operation, order, decision, conversation=known.id, body=body, lines=lines,
+            now=self._now(), by_person=True,
         )  # fmt: skip
+        note = {lang: swapped.note(wanted.operation, lang) for lang in get_args(Language)} if swapped else {}
         state: State = "shown" if decision.allowed else "approval"
         if state == "shown":
             await self._afford(known.id)
-        made = await self._lay(current, person, plan, decision, state)
+        made = await self._lay(current, person, plan, decision, state, note)
         if made["fresh"]:
             if state == "shown":
-                await self._show(known, current, person, made["id"], plan, order, decision)
+                await self._show(known, current, person, made["id"], plan, order, decision, note)
             else:
                 await self._line(known.id, made["id"], plan, "approval", person.name)
         return {**told, "plan": made["id"]}
+
+    async def _swap(self, wanted: Proposal, order: Order) -> Swap:
+        """The one item and its wanted option.
+
+        Raises:
+            DeskError: not one item with an option the shop has now, or the shop does not answer.
+        """
+        if len(wanted.lines) != 1:
+            raise DeskError("One item at a time is swapped", code="one_item")
+        asked = wanted.lines[0]
+        line = next((one for one in order.lines if one.id == asked.line_id), None)
+        if line is None:
+            raise DeskError("Choose one of the order's items", code="one_item")
+        try:
+            product = await self.client.get_product(line.product_id, currency=order.total.currency)
+        except ShopUnavailable as exc:
+            raise DeskError("The shop does not answer", code="shop_down", status=502) from exc
+        except OrderError as exc:
+            raise DeskError("This item is not sold any more", code="option") from exc
+        variant = next((one for one in product.variants if one.id == asked.variant_id), None)
+        if variant is None or variant.id == line.variant_id:
+            raise DeskError("Choose another option of this item", code="option")
+        # Before it is packed a line changes as it is, as with the bot.
+        quantity = line.quantity_open if wanted.operation is Operation.CHANGE_ITEMS else asked.quantity
+        if variant.stock < quantity:
+            raise DeskError("The shop has not enough of this option", code="out_of_stock", status=409)
+        return Swap(product, line, variant, quantity)
 
     def _body(self, wanted: Proposal, order: Order, decision: Decision) -> dict[str, Any]:
         reason = wanted.reason.value if wanted.reason is not None else None
@@ -264,6 +366,11 @@ class DeskPlans:
             if wanted.request_id not in {one.id for one in order.requests}:
                 raise DeskError("Choose the request to withdraw", code="request")
             return withdraw_body(str(wanted.request_id))
+        if wanted.operation is Operation.CHANGE_ADDRESS:
+            said = read_address(wanted.address) or read_recipient(wanted.address)
+            if not said:
+                raise DeskError("No address can be read from these words", code="address")
+            return {"address": whole_address(order.address.model_dump(), said)}
         lines = wanted.lines or tuple(
             RequestLine(line_id=line.id, quantity=line.quantity_open)
             for line in order.lines
@@ -274,12 +381,14 @@ class DeskPlans:
         return return_body(lines, reason, decision.amount, opened=wanted.opened)
 
     async def _lay(
-        self, current: Ownership, person: Person, plan: Plan, decision: Decision, state: State
-    ) -> dict[str, Any]:
+        self, current: Ownership, person: Person, plan: Plan, decision: Decision, state: State,
+        note: Mapping[Language, str],
+    ) -> dict[str, Any]:  # fmt: skip
         """One row, under the lock of the conversation; {id, fresh}."""
         kept = {
             "operation": decision.operation.value, "outcome": decision.outcome, "clause": decision.clause,
             "policy": decision.policy_version, "explanation": decision.explanation,
+            **({"note": dict(note)} if note else {}),
         }  # fmt: skip
         async with self.store.write() as connection:
             await self.store.bump(connection, current.conversation, 0)  # locks the row
@@ -304,10 +413,10 @@ class DeskPlans:
 
     async def _show(
         self, known: Conversation, current: Ownership, person: Person, plan_id: str, plan: Plan, order: Order,
-        decision: Decision,
+        decision: Decision, note: Mapping[Language, str],
     ) -> None:  # fmt: skip
         language = known.language
-        words = render_plan(plan, order, language)
+        words = render_plan(plan, order, language, note=note.get(language, ""))
         reply = Reply(
             text=words.text, card=words.card, language=language,
             buttons=(
@@ -580,6 +689,12 @@ class DeskPlans:
         async with self.store.read() as connection:
             body = (await connection.execute(query)).scalar() or {}
         return cast("str | None", body.get("id"))
+
+
+def _new_address(plan: Plan, language: Language) -> str:
+    """Where the parcel is to go by this plan."""
+    address = plan.body.get("address")
+    return describe_address(Address.model_validate(address), language) if address else ""
 
 
 _SAID = {

@@ -213,7 +213,7 @@ class Rounds:
         elif step == "close":
             await self._move(step, known, owner, "closed", "shopper_idle")
         elif step == "ask_rating":
-            await self.ask_rating(known, case)
+            await self.ask_rating(known, owner, case)
 
     async def _tell(self, step: str, known: Conversation, owner: Ownership, case: Case) -> None:
         async with self.store.read() as connection:
@@ -248,21 +248,33 @@ class Rounds:
             await change_owner(self.store, connection, known.id, current, to, reason=reason)
         self.gateway.wake.wake(known.id)
 
-    async def ask_rating(self, known: Conversation, case: Case) -> None:
-        """Ask once how it was: a frame in the web chat, a sentence elsewhere."""
+    async def ask_rating(self, known: Conversation, owner: Ownership, case: Case) -> None:
+        """Ask once how it was: a frame in the web chat, a sentence elsewhere.
+
+        Raises:
+            OwnershipLost: the shopper has written again; whoever waits or is served is not asked.
+        """
         web = known.channel == "web"
-        async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
-            if await self._rating_asked(connection, known.id, case):
-                return
+
+        async def request(connection: AsyncConnection, conversation: str) -> None:
             await self.store.add_event(
-                connection, known.id, "rating_request", "system", {"case": case.id, "agent": case.agent},
+                connection, conversation, "rating_request", "system", {"case": case.id, "agent": case.agent},
                 audience="shopper" if web else "desk",
             )  # fmt: skip
-        self.gateway.wake.wake(known.id)
+
         if not web:
             reply = Reply(text=say("farewell", known.language))
-            await self.gateway.say_as_system(known.id, reply, key=f"rating:{case.id}")
+            await self.gateway.say_as_system(
+                known.id, reply, key=f"rating:{case.id}", under=owner, along=request
+            )
+            return
+        async with self.store.write() as connection:
+            await self.store.bump(connection, known.id, 0)
+            await ownership.hold(connection, known.id, owner.token, owner.owner)
+            if await self._rating_asked(connection, known.id, case):
+                return
+            await request(connection, known.id)
+        self.gateway.wake.wake(known.id)
 
     # what a waiting shopper is told
 

@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 from urllib.parse import quote, urlsplit
 
 import yaml
@@ -26,6 +26,8 @@ from bot.database import now_ms
 from bot.exceptions import DeskError, MediaRefused, OwnershipLost, SettingsError, TooMany
 from bot.handoff import cases, labels, ownership
 from bot.handoff.ownership import Ownership
+from bot.handoff.words import TABLES
+from bot.message import Language
 from bot.orders.models import Operation, RequestLine
 from bot.policy import Reason
 from bot.settings import Settings
@@ -85,9 +87,13 @@ class Desk:
         add = app.router.add_route
         add("GET", "/desk", self._page)
         add("GET", "/desk/", self._page)
-        for name, kind in (("desk.js", "text/javascript"), ("words.js", "text/javascript"),
-                           ("desk.css", "text/css"), ("icon.svg", "image/svg+xml")):  # fmt: skip
+        for name, kind in (
+            ("desk.js", "text/javascript"),
+            ("desk.css", "text/css"),
+            ("icon.svg", "image/svg+xml"),
+        ):
             add("GET", f"/desk/{name}", _asset(name, kind))
+        add("GET", "/desk/words.js", _asset("words.js", "text/javascript", more=_tables()))
         add("POST", "/desk/api/sign-in", self._guard(self._sign_in))
         add("GET", "/desk/api/door", self._guard(self._door))
         add("GET", "/desk/oidc/start", self._oidc_start)
@@ -765,9 +771,10 @@ def _proposal(body: dict[str, Any]) -> Proposal:
             reason=Reason(reason) if reason is not None else None,
             opened=opened if isinstance(opened, bool) else None,
             request_id=str(body["request"])[:64] if body.get("request") else None,
+            address=str(body.get("address") or "")[:500],
         )
     except (KeyError, TypeError, ValueError) as exc:
-        raise DeskError("operation, order, lines, reason, opened, request", code="bad_body") from exc
+        raise DeskError("operation, order, lines, reason, opened, request, address", code="bad_body") from exc
 
 
 def _to_door(exc: DeskError | TooMany) -> web.Response:
@@ -833,10 +840,22 @@ def load_canned(path: Path) -> list[dict[str, Any]]:
         ) from exc
 
 
-def _asset(name: str, kind: str) -> Handler:
+def _tables() -> str:
+    """The hand-over's codes in words, as the page's script keeps them."""
+    told = {
+        language: {
+            name: {code: one[language] for code, one in table.items()} for name, table in TABLES.items()
+        }
+        for language in get_args(Language)
+    }
+    tables = json.dumps(told, ensure_ascii=False)
+    return f"for (const [language, tables] of Object.entries({tables})) Object.assign(DESK_WORDS[language], tables);\n"
+
+
+def _asset(name: str, kind: str, *, more: str = "") -> Handler:
     async def asset(_: web.Request) -> web.StreamResponse:
         return web.Response(
-            text=(STATIC / name).read_text(encoding="utf-8"),
+            text=(STATIC / name).read_text(encoding="utf-8") + more,
             content_type=kind,
             charset="utf-8",
             headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.handoff.words import REASONS, word
 from bot.message import Language
-from channels.desk_adapters.packet import REASONS, word
 from channels.store import Event
 
 OWNERS: dict[str, dict[Language, str]] = {
@@ -16,6 +16,7 @@ OWNERS: dict[str, dict[Language, str]] = {
 }
 WORDS: dict[str, dict[Language, str]] = {
     "note": {"zh": "备注", "en": "Note"},
+    "summary": {"zh": "📝 机器人的概括", "en": "📝 The bot's summary"},
     "suggestion": {"zh": "机器人的建议（未发送）", "en": "The bot's suggestion, unsent"},
     "not_delivered": {"zh": "未送达顾客", "en": "Not delivered to the shopper"},
     "rating": {"zh": "顾客评价", "en": "Rating"},
@@ -37,6 +38,8 @@ def aside(event: Event, language: Language) -> str:
         return f"{WORDS['note'][language]} · {body.get('agent') or WORDS['system'][language]}\n{body.get('text', '')}"
     if event.kind == "suggestion" and body.get("text"):
         return f"{WORDS['suggestion'][language]}\n{body['text']}"
+    if event.kind == "summary":
+        return f"{WORDS['summary'][language]}\n{body.get('text', '')}"
     if event.kind == "delivery" and body.get("status") in ("failed", "held", "unknown"):
         return f"{WORDS['not_delivered'][language]} · {body.get('status')} {body.get('reason') or ''}".strip()
     if event.kind == "rating":

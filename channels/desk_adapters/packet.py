@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bot.formats import format_datetime, format_money
 from bot.handoff.packet import Packet
+from bot.handoff.words import GOALS, LANGUAGES, MOODS, PROOFS, REASONS, word
 from bot.message import Language
 from bot.orders.models import Money, Operation, OrderState
 from bot.orders.wording import OPERATIONS, STATES, in_language
@@ -42,53 +43,6 @@ LABELS: dict[str, dict[Language, str]] = {
     "system": {"zh": "系统", "en": "system"},
     "promised": {"zh": "已承诺答复", "en": "reply promised by"},
 }
-REASONS: dict[str, dict[Language, str]] = {
-    "asked": {"zh": "顾客要求人工", "en": "asked for a person"},
-    "locked_out": {"zh": "身份核对多次失败", "en": "proof failed too often"},
-    "policy": {"zh": "政策要求人工", "en": "policy says person"},
-    "tool_failure": {"zh": "商城系统故障", "en": "shop system down"},
-    "two_failures": {"zh": "机器人两次没听懂", "en": "not understood twice"},
-    "outcome_unknown": {"zh": "写入结果不明", "en": "write outcome unknown"},
-    "threat": {"zh": "投诉或风险", "en": "complaint or risk"},
-    "low_confidence": {"zh": "机器人没有把握", "en": "bot not sure enough"},
-    "claim_without_receipt": {"zh": "机器人的说法没有回执", "en": "claim without receipt"},
-    "reopened": {"zh": "顾客再次来访", "en": "shopper came back"},
-    "person_idle": {"zh": "同事未及时回复", "en": "colleague was idle"},
-    "passed_on": {"zh": "同事转出", "en": "passed on"},
-    "taken": {"zh": "同事主动接手", "en": "taken over"},
-    "promise_broken": {"zh": "承诺没有兑现", "en": "a promise was broken"},
-    "promise_unchecked": {"zh": "承诺未能核实", "en": "a promise could not be checked"},
-}
-GOALS: dict[str, dict[Language, str]] = {
-    "order_status": {"zh": "查订单", "en": "order status"},
-    "refund": {"zh": "退款", "en": "refund"},
-    "return_goods": {"zh": "退货", "en": "return"},
-    "exchange": {"zh": "换货", "en": "exchange"},
-    "cancel_order": {"zh": "取消订单", "en": "cancel order"},
-    "modify_address": {"zh": "改地址", "en": "change address"},
-    "invoice": {"zh": "发票", "en": "invoice"},
-    "price_protection": {"zh": "价保", "en": "price protection"},
-    "answer": {"zh": "咨询", "en": "question"},
-}
-MOODS: dict[str, dict[Language, str]] = {
-    "angry": {"zh": "生气", "en": "angry"},
-    "worried": {"zh": "着急", "en": "worried"},
-}
-PROOFS: dict[str, dict[Language, str]] = {
-    "channel_account": {"zh": "渠道账号", "en": "channel account"},
-    "phone_tail": {"zh": "手机尾号", "en": "phone digits"},
-    "email": {"zh": "邮箱", "en": "e-mail"},
-    "postcode": {"zh": "邮编", "en": "postcode"},
-}
-LANGUAGES: dict[str, dict[Language, str]] = {
-    "zh": {"zh": "中文", "en": "Chinese"},
-    "en": {"zh": "英文", "en": "English"},
-}
-
-
-def word(table: dict[str, dict[Language, str]], code: str | None, language: Language) -> str:
-    """The code in words; one we have no word for stands for itself."""
-    return table.get(code or "", {}).get(language) or (code or "").replace("_", " ")
 
 
 def render(packet: dict[str, Any], language: Language, zone: ZoneInfo, *, links: Sequence[str] = ()) -> str:

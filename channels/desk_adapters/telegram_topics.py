@@ -30,13 +30,14 @@ from telegram.error import (
 from bot.database import now_ms
 from bot.exceptions import ChannelError, MediaRefused
 from bot.handoff.ownership import Ownership
+from bot.handoff.words import REASONS, word
 from bot.message import Language
 from bot.settings import TelegramDeskSettings, TelegramSettings
 from channels.channel import Conversation
 from channels.desk_adapters.adapter import Thread
 from channels.desk_adapters.bridge import Bridge, title_of
 from channels.desk_adapters.lines import WORDS, aside, spoken
-from channels.desk_adapters.packet import REASONS, render, word
+from channels.desk_adapters.packet import render
 from channels.media import MediaStore
 from channels.store import Event
 from channels.telegram import MAX_DOWNLOAD, TelegramAccount, split_units

@@ -121,11 +121,22 @@ async def test_one_turn_can_be_asked_for_and_replayed_with_the_same_words(house:
     assert found["replay"] == [
         {
             "message_id": house.rasa.turns[1]["message_id"],
+            "at": found["turns"][0]["at"],
+            "versions": found["turns"][0]["replies"][0]["versions"],
+            "policies": [],
             "text": "how long?",
             "payload": False,
             "metadata": house.rasa.turns[1]["metadata"],
         }
     ]
+
+
+async def test_a_replay_names_the_versions_and_policies_of_every_turn(house: House) -> None:
+    conversation = await talk(house, "refund please", "how long?")
+    found = await explain_conversation(house.gateway.store.engine, conversation)
+
+    assert [["2026-01"], []] == [one["policies"] for one in found["replay"]]
+    assert {"dialogue": "0969b26c.tar.gz"} == found["replay"][0]["versions"]
 
 
 @pytest.mark.parametrize(("conversation", "turn"), [("nobody", None), (None, 0), (None, 3)])

@@ -416,6 +416,35 @@ async def test_a_closed_conversation_begins_anew_with_the_bot(house: House) -> N
     assert (await house.gateway.owner(received.conversation)).owner == "bot"
 
 
+async def test_a_message_is_answered_though_a_person_took_and_closed_it_at_that_very_moment(
+    house: House,
+) -> None:
+    """Reopening is a race like any other; losing it must not leave the message in a closed conversation."""
+    received = await house.hear("hello")
+    await house.quiet()
+    gateway, conversation = house.gateway, received.conversation
+    await gateway.hand_over(conversation, await gateway.owner(conversation), "closed", reason="done")
+    looks = 0
+
+    async def reopen(*_: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            held = await gateway.hand_over(
+                conversation, await gateway.owner(conversation), "person", agent="lin"
+            )
+            await gateway.hand_over(conversation, held, "closed", agent="lin")
+        return "bot", None, "shopper_wrote"
+
+    gateway.reopen = reopen
+    before = len(house.door.texts)
+    await house.hear("one more thing")
+    await house.quiet()
+
+    assert 2 == looks and "bot" == (await gateway.owner(conversation)).owner
+    assert before < len(house.door.texts)
+
+
 async def test_a_claim_without_a_receipt_is_withheld_and_a_person_gets_the_conversation(url: str) -> None:
     def check(reply: Reply) -> None:
         if "已退款" in reply.text and not reply.receipts:

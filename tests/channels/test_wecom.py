@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import aiohttp
 import pytest
@@ -22,8 +24,11 @@ from aiohttp.test_utils import TestServer
 from PIL import Image
 
 from bot.database import create_tables, make_engine
-from bot.settings import MediaSettings, WecomSettings
+from bot.identity import links
+from bot.message import Inbound
+from bot.settings import MediaSettings, Settings, WecomSettings
 from channels.gateway import Gateway, Patience
+from channels.linking import Linking
 from channels.media import make_media_store
 from channels.rasa_client import RasaClient
 from channels.store import Store
@@ -63,6 +68,7 @@ class FakeWecom:
         app.router.add_get("/cgi-bin/gettoken", self.gettoken)
         app.router.add_get("/cgi-bin/media/get", self.media)
         app.router.add_post("/cgi-bin/kf/account/list", self.accounts)
+        app.router.add_post("/cgi-bin/kf/add_contact_way", self.contact_way)
         app.router.add_post("/cgi-bin/kf/sync_msg", self.sync)
         app.router.add_post("/cgi-bin/kf/send_msg", self.send)
         app.router.add_post("/cgi-bin/kf/send_msg_on_event", self.send_on_event)
@@ -112,6 +118,13 @@ class FakeWecom:
 
     async def accounts(self, request: web.Request) -> web.Response:
         return web.json_response({"errcode": 0, "account_list": [{"open_kfid": KFID, "name": "shop"}]})
+
+    async def contact_way(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        assert body["open_kfid"] == KFID and len(body["scene"]) <= 32
+        return web.json_response(
+            {"errcode": 0, "url": f"https://work.weixin.qq.com/kfid/kfc123?enc_scene=ENC{body['scene']}"}
+        )
 
     async def media(self, request: web.Request) -> web.Response:
         data = self.files.get(request.query["media_id"])
@@ -433,9 +446,64 @@ async def test_welcome_once_and_a_farewell_with_the_codes_of_the_events(house: H
     house.wecom.event("session_status_change", change_type=3, msg_code="END")
     await house.ring()
     await house.until(lambda: len(house.wecom.on_event) == 2)
-    await asyncio.sleep(0.1)
     assert "END" == house.wecom.on_event[1]["code"] and "1–5" in house.wecom.on_event[1]["text"]["content"]
-    assert "bot" == (await house.gateway.owner(known.id)).owner
+    async with asyncio.timeout(30):
+        while "bot" != (await house.gateway.owner(known.id)).owner:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("window", ["open", "new"])
+async def test_a_link_with_a_code_links_two_chats_after_a_yes(house: House, window: str) -> None:
+    """The link is made by the platform for another chat, opened in WeCom, asked about as soon as that can be sent;
+    the code counts once, and a second visit by the same link links nothing more."""
+    linking = Linking(house.gateway, Settings())
+    house.gateway.own_answer = linking.answer
+    async with house.gateway.store.write() as connection:
+        web_chat = await house.gateway.store.open_conversation(connection, "web", "demo", "guest")
+    given = await linking.answer(web_chat, _said("关联会话"), None)
+    assert given is not None
+    address = re.search(r"https://work\.weixin\.qq\.com/\S+", given.text)
+    assert address is not None
+    query = parse_qs(urlsplit(address[0]).query)
+    scene = query["scene_param"][0]
+    assert ["ENCkefu"] == query["enc_scene"] and scene.startswith("bind_") and len(quote(scene)) <= 128
+
+    if window == "open":
+        house.wecom.write("你好")
+        await house.ring()
+        await house.until(lambda: house.wecom.shown["wmAnna"])
+        house.wecom.event("enter_session", scene_param=scene)
+    else:
+        house.wecom.event("enter_session", welcome_code="W1", scene_param=scene)
+        await house.ring()
+        await house.until(lambda: house.wecom.on_event)
+        assert "关联会话" in house.wecom.on_event[0]["text"]["content"]
+        house.wecom.write("来了")
+    await house.ring()
+    await house.until(
+        lambda: any("要把这里和发出这个码的会话关联起来吗" in text for text in house.wecom.shown["wmAnna"])
+    )
+    known = await house.known()
+    assert [web_chat.id] != await _linked(house, known.id)
+
+    house.wecom.write("1")
+    await house.ring()
+    await house.until(lambda: any("已关联" in text for text in house.wecom.shown["wmAnna"]))
+    assert [web_chat.id] == await _linked(house, known.id)
+    assert not any("bind_" in turn["message"] for turn in house.rasa.turns)
+
+    house.wecom.event("enter_session", scene_param=scene)
+    await house.ring()
+    await house.until(lambda: any("无效或已过期" in text for text in house.wecom.shown["wmAnna"]))
+
+
+async def _linked(house: House, conversation: str) -> list[str]:
+    async with house.gateway.store.read() as connection:
+        return [one for one in await links.linked(connection, conversation) if one != conversation]
+
+
+def _said(text: str) -> Inbound:
+    return Inbound(channel="web", shopper="guest", dedup_key=f"said{next(_ids)}", text=text, at=0)
 
 
 async def test_a_failure_event_marks_the_message(house: House) -> None:

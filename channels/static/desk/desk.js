@@ -278,7 +278,11 @@
 
   // ------------------------------------------------------------------ one conversation
   async function open(id) {
-    if (state.id !== id) { state.draft = null; state.mode = "reply"; }
+    if (state.id !== id) {
+      // Until the other one is there nothing of the old may be pressed: keys and buttons act on what is shown.
+      state.draft = null; state.mode = "reply"; state.talk = null;
+      parts.talk.replaceChildren(); parts.side.replaceChildren();
+    }
     state.id = id;
     paintRows();
     tellView();
@@ -420,9 +424,18 @@
     for (const [name, value] of Object.entries(explain)) if (!known.includes(name)) add(name, typeof value === "object" ? JSON.stringify(value) : value);
     return el("dl", {}, rows);
   }
+  /** What a person thinks of a draft or an answer; shown when the gateway has it. */
+  async function judge(how, body, draft, verdict) {
+    const talk = state.talk;
+    try { await api(`/conversations/${talk.row.id}/${how}`, body); } catch (error) { toast(fill(t.failed, { message: error.message })); return; }
+    if (!state.talk || state.talk.row.id !== talk.row.id) return;
+    state.talk.judged[draft] = verdict;
+    paintLog();
+    paintSide();
+  }
   function judgement(line) {
     const verdict = state.talk.judged[`reply:${line.seq}`];
-    const mark = async (one) => { await api(`/conversations/${state.id}/judge`, { seq: line.seq, verdict: one }).catch(() => {}); state.talk.judged[`reply:${line.seq}`] = one; paintLog(); };
+    const mark = (one) => judge("judge", { seq: line.seq, verdict: one }, `reply:${line.seq}`, one);
     if (verdict) return el("small", {}, t.judged[verdict]);
     return el("div", { class: "acts" }, el("button", { class: "quiet", onclick: () => mark("right") }, t.judgeRight), el("button", { class: "quiet", onclick: () => mark("wrong") }, t.judgeWrong));
   }
@@ -434,7 +447,7 @@
     return el("div", { class: "acts" },
       el("button", { class: "go", disabled: !mine(), onclick: () => say(text, draft) }, t.send),
       el("button", { disabled: !mine(), onclick: () => { state.draft = draft; state.texts[state.id] = text; state.mode = "reply"; paintWrite(); focusReply(); } }, t.edit),
-      el("button", { class: "quiet", onclick: async () => { await api(`/conversations/${state.id}/draft`, { draft }).catch(() => {}); state.talk.judged[draft] = "discarded"; paintLog(); paintSide(); } }, t.discard));
+      el("button", { class: "quiet", onclick: () => judge("draft", { draft }, draft, "discarded") }, t.discard));
   }
 
   // writing
@@ -489,10 +502,12 @@
     const answer = await act("reply", { text, key: randomId(), draft: draft || undefined });
     if (!answer) return;
     delete state.texts[id];
+    if (state.id !== id || !state.talk) return;
     state.draft = null;
     if (draft) state.talk.judged[draft] = "sent";
     if (answer.budget) state.talk.budget = answer.budget;
-    if (state.id === id) { paintWrite(); focusReply(); look(); if (draft) paintSide(); }
+    paintWrite(); focusReply(); look();
+    if (draft) paintSide();
   }
   async function sendPicture(picture) {
     const { id, token } = state.talk.row;
@@ -566,7 +581,7 @@
     const box = dialog(el("h2", {}, t.operate), el("label", {}, t.order, number), place, said,
       el("div", { class: "acts" }, el("button", { onclick: () => box.close() }, t.cancel)));
     const path = `/conversations/${row.id}`;
-    const failed = (error) => { said.textContent = { unproven: t.notProven, proof_wrong: t.proofWrong, locked: t.proofLocked, shop_down: t.shopDown, not_yours: t.taken, taken: t.taken, no_budget: t.budgetGone }[error.code] || fill(t.failed, { message: error.message }); };
+    const failed = (error) => { said.textContent = { unproven: t.notProven, proof_wrong: t.proofWrong, locked: t.proofLocked, shop_down: t.shopDown, not_yours: t.taken, taken: t.taken, no_budget: t.budgetGone, ...t.planErrors }[error.code] || fill(t.failed, { message: error.message }); };
     const unproven = () => {
       const kind = el("select", { "aria-label": t.proof }, ["phone_tail", "email", "postcode"].map((one) => el("option", { value: one }, word("proofs", one))));
       const value = el("input", { autocomplete: "off", "aria-label": t.proofValue });
@@ -578,25 +593,38 @@
       const operation = el("select", { "aria-label": t.operation }, order.operations.map((one) => el("option", { value: one }, word("operations", one))));
       const meant = packet.lines || {};
       const counts = order.lines.map((line) => el("input", { type: "number", min: 0, max: line.open, value: meant[line.id] ?? (Object.keys(meant).length ? 0 : line.open), "aria-label": spoken(line.title), disabled: !line.open }));
-      const items = el("div", {}, order.lines.map((line, n) => el("label", { class: "count" }, counts[n], spoken(line.title), el("small", {}, `${money(line.price)} · ${fill(t.openLeft, { n: line.open })}`))));
+      const options = order.lines.map((line) => el("select", { "aria-label": `${t.option} ${spoken(line.title)}` }, el("option", { value: "" }, "—"),
+        line.variants.map((one) => el("option", { value: one.id, disabled: one.stock < 1 }, `${one.title[lang]} · ${money(one.price)}${one.stock < 1 ? ` · ${t.soldOut}` : ""}`))));
+      const items = el("div", {}, order.lines.map((line, n) => el("div", {}, el("label", { class: "count" }, counts[n], spoken(line.title), el("small", {}, `${money(line.price)} · ${fill(t.openLeft, { n: line.open })}`)), el("label", {}, t.option, options[n]))));
+      const address = el("textarea", { rows: 3, "aria-label": t.newAddress, placeholder: t.newAddressHint });
       const reason = el("select", { "aria-label": t.reason }, el("option", { value: "" }, "—"), Object.entries(order.reasons).map(([code, label]) => el("option", { value: code, selected: packet.request_reason === code }, label[lang])));
       const opened = el("select", { "aria-label": t.opened }, [["", "—"], ["no", t.openedNo], ["yes", t.openedYes]].map(([code, label]) => el("option", { value: code, selected: (packet.opened === true && code === "yes") || (packet.opened === false && code === "no") }, label)));
       const request = el("select", { "aria-label": t.request }, order.requests.map((one) => el("option", { value: one.id }, `${word("operations", one.operation)} ${one.id}`)));
-      const rows = { items, reason: el("label", {}, t.reason, reason), opened: el("label", {}, t.opened, opened), request: el("label", {}, t.request, request) };
-      const fit = () => { const now = operation.value; items.hidden = now === "cancel" || now === "withdraw_request"; rows.opened.hidden = now !== "return"; rows.reason.hidden = now === "withdraw_request"; rows.request.hidden = now !== "withdraw_request"; };
+      const rows = { items, reason: el("label", {}, t.reason, reason), opened: el("label", {}, t.opened, opened), request: el("label", {}, t.request, request), address: el("label", {}, t.newAddress, address) };
+      const fit = () => {
+        const now = operation.value;
+        const swaps = now === "exchange" || now === "change_items";
+        items.hidden = ["cancel", "withdraw_request", "change_address"].includes(now);
+        options.forEach((one) => { one.parentElement.hidden = !swaps; });
+        if (swaps && order.lines.length > 1 && !Object.keys(meant).length) counts.forEach((one) => { one.value = 0; }); // one at a time
+        rows.opened.hidden = now !== "return";
+        rows.reason.hidden = ["withdraw_request", "change_address", "change_items"].includes(now);
+        rows.request.hidden = now !== "withdraw_request";
+        rows.address.hidden = now !== "change_address";
+      };
       operation.addEventListener("change", fit);
       const go = el("button", { class: "go", onclick: async () => {
         said.textContent = "";
         go.disabled = true;
-        const lines = items.hidden ? [] : order.lines.map((line, n) => ({ line_id: line.id, quantity: Number(counts[n].value) })).filter((line) => line.quantity > 0);
+        const lines = items.hidden ? [] : order.lines.map((line, n) => ({ line_id: line.id, quantity: Number(counts[n].value), ...(options[n].parentElement.hidden || !options[n].value ? {} : { variant_id: options[n].value }) })).filter((line) => line.quantity > 0);
         try {
-          const told = await api(`${path}/plans`, { token: row.token, operation: operation.value, order: order.number, lines, reason: rows.reason.hidden ? null : reason.value || null, opened: rows.opened.hidden || !opened.value ? null : opened.value === "yes", request: rows.request.hidden ? null : request.value });
+          const told = await api(`${path}/plans`, { token: row.token, operation: operation.value, order: order.number, lines, reason: rows.reason.hidden ? null : reason.value || null, opened: rows.opened.hidden || !opened.value ? null : opened.value === "yes", request: rows.request.hidden ? null : request.value, address: rows.address.hidden ? null : address.value.trim() });
           if (told.plan) { box.close(); show(told, true); toast(told.outcome === "allowed" ? t.planShown : t.planToLead); }
           else said.textContent = `${told.asks.includes("opened") ? t.askOpened : spoken(told.explanation)} (${told.clause})`;
         } catch (error) { if (error.code === "unproven") unproven(); failed(error); }
         go.disabled = false;
       } }, t.propose);
-      place.replaceChildren(el("p", {}, el("span", { class: "tag blue" }, word("states", order.state)), " ", fill(t.asOf, { time: clock(now()) })), el("label", {}, t.operation, operation), items, rows.reason, rows.opened, rows.request, go);
+      place.replaceChildren(el("p", {}, el("span", { class: "tag blue" }, word("states", order.state)), " ", fill(t.asOf, { time: clock(now()) })), el("label", {}, t.operation, operation), items, rows.address, rows.reason, rows.opened, rows.request, go);
       fit();
       operation.focus();
     };
@@ -620,6 +648,7 @@
     return el("div", { class: "planbox", "data-plan": plan.id },
       el("div", { class: "item" }, el("span", { class: "big" }, `${word("operations", plan.operation)} ${money(plan.amount)}`), el("span", { class: `tag ${kind}` }, t.planStates[plan.state] || plan.state)),
       el("small", {}, [plan.order, plan.destination.join(", "), `${t.clause} ${plan.clause}`].filter(Boolean).join(" · ")),
+      plan.note ? el("p", {}, plan.note) : null,
       plan.outcome === "person" && plan.explanation ? el("p", {}, plan.explanation) : null,
       el("small", {}, [`${t.proposedBy} ${plan.proposed_by}`, plan.approved_by && `${t.approvedBy} ${plan.approved_by}`, plan.receipt && `${t.receipts} ${plan.receipt}`, plan.why && !["done", "withdrawn", "refused"].includes(plan.state) && why(plan.why), waits && `${t.validUntil} ${clock(plan.expires_at)}`].filter(Boolean).join(" · ")),
       waits && (lead || plan.proposed_by === state.me.name) ? el("div", { class: "acts" },
@@ -644,7 +673,7 @@
     if (packet.reason || row.reason) {
       section(t.why, row.waiting_since ? `${t.waited} ${span(now() - row.waiting_since)}` : "", facts([
         [t.reason, el("span", { class: "big" }, word("reasons", packet.reason || row.reason))], [t.goal, word("goals", packet.goal)],
-        [t.question, packet.goal === "answer" ? packet.question : ""],
+        [t.question, packet.goal === "answer" ? packet.question : ""], [t.summary, packet.summary],
         [t.mood, packet.sentiment ? el("span", { class: `tag ${packet.sentiment === "angry" ? "red" : "amb"}` }, word("moods", packet.sentiment)) : ""],
         [t.promised, row.promised_at ? el("span", { class: `tag ${row.promise === "broken" ? "red" : row.promise === "kept" ? "grn" : "amb"}` }, `${clock(row.promised_at)}${row.promise === "kept" ? ` ${t.kept}` : ""}`) : ""]]));
     }

@@ -42,9 +42,9 @@ async def chromium() -> AsyncIterator[Any]:
 
 
 async def sign_in(
-    browser: Any, house: House, name: str, locale: str, scheme: str = "light"
+    browser: Any, house: House, name: str, locale: str, scheme: str = "light", *, there: str = ".row"
 ) -> tuple[Any, list[str]]:
-    """An open desk and the errors its page reports."""
+    """An open desk, when `there` can be seen on it, and the errors its page reports."""
     context = await browser.new_context(
         viewport={"width": 1440, "height": 900}, color_scheme=scheme, locale=locale
     )
@@ -58,7 +58,7 @@ async def sign_in(
     await page.fill("[name=name]", name)
     await page.fill("[name=password]", PASSWORD)
     await page.keyboard.press("Enter")
-    await page.wait_for_selector(".row")
+    await page.wait_for_selector(there)
     return page, errors
 
 
@@ -282,3 +282,58 @@ def _png() -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(out, "PNG")
     return out.getvalue()
+
+
+async def test_an_exchange_and_a_new_address_are_proposed_from_the_page(tmp_path: Path, world: World) -> None:
+    """By keyboard and choice: the option with its stock, the address as the shopper said it; the plan box says both."""
+    async with chromium() as browser:
+        async with open_counter(tmp_path / "a", world, "exchange_size") as counter:
+            await counter.opened()
+            page, errors = await sign_in(browser, counter.house, "lin", "zh-CN", there=".none")
+            await _operate(page, counter.conversation, counter.sample.number, "exchange")
+            assert await page.is_visible("dialog .operate select[aria-label^=换成]")
+            assert not await page.is_visible("dialog .operate textarea")
+            await page.click("dialog .operate button.go")  # without an option
+            await page.wait_for_selector("dialog .bad >> text=请选择要换成的规格")
+            options = "dialog .operate select[aria-label^=换成]"
+            await page.select_option(options, index=await _first_enabled(page, options))
+            await _picture(page, "exchange")
+            await page.click("dialog .operate button.go")
+            await page.wait_for_selector(".planbox >> text=→")
+            assert any("请核对：换货" in text for text in await counter.said())
+            assert [] == errors
+        async with open_counter(tmp_path / "b", world, "address_paid_en") as counter:
+            await counter.opened(language="en")
+            page, errors = await sign_in(browser, counter.house, "lin", "en-GB", "dark", there=".none")
+            await _operate(page, counter.conversation, counter.sample.number, "change_address")
+            assert not await page.is_visible("dialog .operate .count")
+            await page.fill("dialog .operate textarea", "12 Baker Street, London NW1 6XE")
+            await _picture(page, "address")
+            await page.click("dialog .operate button.go")
+            await page.wait_for_selector(".planbox >> text=12 Baker Street")
+            assert [] == errors
+        assert [] == await world.receipts()  # proposed is not done
+
+
+async def _operate(page: Any, conversation: str, number: str, operation: str) -> None:
+    await page.keyboard.press("2")
+    await page.click(f'[data-id="{conversation}"]')
+    await page.wait_for_selector(".write textarea")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("o")
+    await page.fill("dialog input", number)
+    await page.keyboard.press("Tab")
+    await page.wait_for_selector("dialog .operate select")
+    await page.locator("dialog .operate select").first.select_option(operation)
+
+
+async def _first_enabled(page: Any, select: str) -> int:
+    found: int = await page.eval_on_selector(
+        select, "one => [...one.options].findIndex((option) => option.value && !option.disabled)"
+    )
+    return found
+
+
+async def _picture(page: Any, name: str) -> None:
+    if folder := os.environ.get("KEFU_SCREENSHOTS"):
+        await page.screenshot(path=Path(folder) / f"operate-{name}.png")

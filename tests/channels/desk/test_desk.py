@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from bot.database import now_ms
 from bot.handoff import cases, labels
+from bot.handoff.words import REASONS
 from channels.desk.staff import access_log, sessions, users
 from channels.desk.views import load_canned
 from channels.wechat import allowance
@@ -164,8 +165,8 @@ async def test_a_person_may_take_over_while_the_bot_is_thinking_and_its_reply_be
         conversation, "reply", text=suggestion.body["text"], key="s1", draft=f"line:{suggestion.seq}"
     )
     async with house.gateway.store.read() as connection:
-        kept = [row async for row in labels.rows(connection)]
-    assert 200 == sent[0] and [("我的退款呢", 0)] == [(row["question"], row["wrong"]) for row in kept]
+        kept = (await connection.execute(select(labels.labels))).all()
+    assert 200 == sent[0] and [("我的退款呢", "sent")] == [(row.question, row.verdict) for row in kept]
 
 
 # what the person sees
@@ -371,6 +372,14 @@ async def test_a_shopper_who_comes_back_goes_to_the_same_person_and_mere_thanks_
         assert ("person", "lin") == ((owner := await house.gateway.owner(conversation)).owner, owner.agent)
 
 
+async def test_the_page_gets_the_words_that_other_desks_use_as_well(house: House) -> None:
+    async with aiohttp.ClientSession() as session, session.get(f"{house.url}/desk/words.js") as response:
+        script = await response.text()
+
+    assert 200 == response.status and response.content_type == "text/javascript"
+    assert all(words[language] in script for words in REASONS.values() for language in ("zh", "en"))
+
+
 def test_the_canned_replies_are_there_in_both_languages() -> None:
     canned = load_canned(Path(__file__).parents[3] / "channels" / "desk" / "canned.yml")
 
@@ -401,9 +410,9 @@ async def test_an_answer_the_bot_sent_is_marked_right_or_wrong_once_and_becomes_
     none, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": asked.seq, "verdict": "wrong"})
     other, _ = await lin.post(f"/conversations/{conversation}/judge", {"seq": answer.seq, "verdict": "sent"})
     async with house.gateway.store.read() as connection:
-        found = [row async for row in labels.rows(connection)]
+        found = (await connection.execute(select(labels.labels))).all()
 
     assert (200, 200, 404, 400) == (wrong, again, none, other)
-    assert [("退货要多久", answer.body["text"], 1)] == [
-        (one["question"], one["text"], one["wrong"]) for one in found
+    assert [("退货要多久", answer.body["text"], "wrong")] == [
+        (one.question, one.text, one.verdict) for one in found
     ]

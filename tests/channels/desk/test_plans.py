@@ -279,7 +279,103 @@ async def test_only_who_has_the_conversation_proposes(tmp_path: Path, world: Wor
         lin_late = {"operation": "cancel", "order": counter.sample.number, "token": 0}
         assert 409 == (await mia.post(f"/conversations/{counter.conversation}/plans", lin_late))[0]
         assert (400, "bad_body") == _code(await lin.do(counter.conversation, "plans", operation="give_all"))
-        assert (400, "operation") == _code(await counter.propose(lin, "exchange"))
+        assert (400, "operation") == _code(await counter.propose(lin, "send_invoice"))
+
+
+async def order_of(who: Colleague, counter: Counter) -> dict[str, Any]:
+    token = (await counter.house.gateway.owner(counter.conversation)).token
+    _, found = await who.get(
+        f"/conversations/{counter.conversation}/order?number={counter.sample.number}&token={token}"
+    )
+    order: dict[str, Any] = found
+    return order
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "language", "yes"),
+    [
+        ("exchange_size", "exchange", "zh", "确认办理"),
+        ("exchange_size_en", "exchange", "en", "Yes, go ahead"),
+        ("items_paid", "change_items", "zh", "确认办理"),
+    ],
+)
+async def test_an_item_is_swapped_for_another_option_on_the_shoppers_yes(
+    tmp_path: Path, world: World, name: str, operation: str, language: str, yes: str
+) -> None:
+    """The options with their stock are offered; the shopper reads what becomes what; the shop has exactly that."""
+    async with open_counter(tmp_path, world, name) as counter:
+        lin = await counter.opened(language=language)
+        line = (await order_of(lin, counter))["lines"][0]
+        wanted = next(one for one in line["variants"] if one["stock"] > 0)
+        lines = [{"line_id": line["id"], "quantity": 1, "variant_id": wanted["id"]}]
+        status, told = await counter.propose(lin, operation, lines=lines)
+        assert (200, "allowed") == (status, told["outcome"]), told
+        shown = f"→ {wanted['title'][language]}"
+        assert shown in (await counter.said())[-1] and shown in counter.house.door.delivered[-1].card["lead"]
+        assert [] == await world.receipts()
+
+        await counter.press(yes)
+        receipts = await world.receipts()
+        assert [(operation, counter.sample.number)] == [(one["operation"], one["order"]) for one in receipts]
+        assert receipts[0]["id"] in (await counter.said())[-1]
+        order = await world.order(name)
+        asked = order["requests"][-1]["lines"][0] if operation == "exchange" else order["lines"][0]
+        assert wanted["id"] == asked["variant_id"]
+        assert f"→ {wanted['title']['zh']}" in (await plan_of(lin, counter))["note"]
+
+
+async def test_what_cannot_be_swapped_is_said_before_the_shopper_sees_anything(
+    tmp_path: Path, world: World
+) -> None:
+    async with open_counter(tmp_path, world, "exchange_out_of_stock") as counter:
+        lin = await counter.opened()
+        line = (await order_of(lin, counter))["lines"][0]
+        gone = next(one for one in line["variants"] if one["stock"] == 0)
+
+        async def ask(**more: Any) -> tuple[int, str]:
+            lines = [{"line_id": line["id"], "quantity": 1, **more}]
+            return _code(await counter.propose(lin, "exchange", lines=lines))
+
+        assert (400, "one_item") == _code(await counter.propose(lin, "exchange"))
+        assert (400, "option") == await ask()
+        assert (400, "option") == await ask(variant_id="of another product")
+        assert (409, "out_of_stock") == await ask(variant_id=gone["id"])
+        assert not any("请核对" in text for text in await counter.said())
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "language", "yes", "city", "street"),
+    [
+        ("address_paid", "王小明 13900001234 浙江省杭州市西湖区文三路 8 号 2 幢 301", "zh", "确认办理", "杭州市", "文三路"),
+        ("address_paid_en", "12 Baker Street, London NW1 6XE", "en", "Yes, go ahead", "London", "Baker Street"),
+    ],
+)  # fmt: skip
+async def test_the_address_is_changed_to_what_the_shopper_said(
+    tmp_path: Path, world: World, name: str, said: str, language: str, yes: str, city: str, street: str
+) -> None:
+    """Typed as the shopper wrote it, shown to him whole, written on his yes; what is no address changes nothing."""
+    async with open_counter(tmp_path, world, name) as counter:
+        lin = await counter.opened(language=language)
+        assert (400, "address") == _code(await counter.propose(lin, "change_address", address="???"))
+        status, told = await counter.propose(lin, "change_address", address=said)
+        assert (200, "allowed") == (status, told["outcome"])
+        assert city in (await counter.said())[-1] and city in (await plan_of(lin, counter))["note"]
+
+        await counter.press(yes)
+        receipts = await world.receipts()
+        assert [("change_address", counter.sample.number)] == [
+            (one["operation"], one["order"]) for one in receipts
+        ]
+        address = (await world.order(name))["address"]
+        assert city == address["city"] and street in address["street"]
+
+
+async def test_a_parcel_under_way_keeps_its_address(tmp_path: Path, world: World) -> None:
+    async with open_counter(tmp_path, world, "address_shipped") as counter:
+        lin = await counter.opened()
+        status, told = await counter.propose(lin, "change_address", address="浙江省杭州市西湖区文三路 8 号")
+        assert (200, "refused") == (status, told["outcome"]) and told["clause"]
+        assert [] == told.get("plans", []) and [] == await world.receipts()
 
 
 @pytest.mark.parametrize(

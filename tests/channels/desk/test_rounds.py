@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.exceptions import OwnershipLost
 from bot.handoff import cases, timers
 from channels.desk.rounds import read_rating
 from channels.gateway import change_owner
@@ -152,6 +153,32 @@ async def test_a_message_after_the_question_that_is_no_rating_is_a_turn(house: H
 
     assert (await case_of(house, conversation)).rating is None
     assert "pending" == (await house.gateway.owner(conversation)).owner  # back to the same person's list
+
+
+@pytest.mark.parametrize("channel", ["door", "web"])
+async def test_whoever_writes_again_before_he_is_asked_for_a_rating_is_not_asked(
+    house: House, channel: str
+) -> None:
+    """The question is the closed conversation's: it must not be said to somebody who waits for a person again."""
+    lin = await house.person("lin")
+    conversation = await house.hear("转人工", channel=channel)
+    await lin.do(conversation, "claim")
+    await lin.do(conversation, "reply", text="已处理", key="1")
+    await lin.do(conversation, "close")
+    known, closed = (
+        await house.gateway.store.conversation(conversation),
+        await house.gateway.owner(conversation),
+    )
+    assert known is not None and "closed" == closed.owner
+    case = await case_of(house, conversation)
+    await house.hear("杯子又碎了", channel=channel)
+    assert "closed" != (await house.gateway.owner(conversation)).owner
+    with pytest.raises(OwnershipLost):
+        await house.desk.rounds.ask_rating(known, closed, case)
+
+    lines = await house.lines(conversation)
+    assert [] == [line for line in lines if line.kind == "rating_request"]
+    assert not any("1–5" in text for text in told(house))
 
 
 async def test_where_nobody_served_nobody_is_asked_for_a_rating(house: House) -> None:

@@ -36,6 +36,8 @@ class FakeChatwoot:
         self.sent: list[tuple[dict[str, str], bytes, int]] = []  # (headers, body, status) of webhooks
         self.losing = False  # webhooks are lost
         self.down = False
+        self.administrator = True  # is the user whose token we have
+        self.background = 0.05  # seconds until a deletion that was accepted is done
         self.forget_answers = 0  # so many answers to new messages never arrive
         self._next = 100
         self._session: aiohttp.ClientSession | None = None
@@ -49,6 +51,9 @@ class FakeChatwoot:
         add("GET", f"{base}/inboxes/{INBOX}", self._inbox)
         add("GET", f"{base}/contacts/search", self._search)
         add("POST", f"{base}/contacts", self._make_contact)
+        add("GET", f"{base}/contacts/{{id}}", self._contact)
+        add("DELETE", f"{base}/contacts/{{id}}", self._delete_contact)
+        add("DELETE", f"{base}/conversations/{{id}}", self._delete_conversation)
         add("GET", f"{base}/contacts/{{id}}/conversations", self._conversations_of)
         add("POST", f"{base}/conversations", self._make_conversation)
         add("GET", f"{base}/conversations", self._list)
@@ -116,6 +121,38 @@ class FakeChatwoot:
         contact = int(request.match_info["id"])
         found = [one for one in self.conversations.values() if one["contact_id"] == contact]
         return web.json_response({"payload": [self._view(one) for one in found]})
+
+    async def _contact(self, request: web.Request) -> web.Response:
+        contact = self.contacts.get(int(request.match_info["id"]))
+        if contact is None:
+            return web.json_response({"error": "Resource could not be found"}, status=404)
+        return web.json_response({"payload": contact})
+
+    async def _delete_contact(self, request: web.Request) -> web.Response:
+        """With all its conversations, in the background."""
+        contact = int(request.match_info["id"])
+        if contact not in self.contacts:
+            return web.json_response({"error": "Resource could not be found"}, status=404)
+        gone = [one["id"] for one in self.conversations.values() if one["contact_id"] == contact]
+        self._soon(lambda: [*map(self._forget, gone), self.contacts.pop(contact, None)])
+        return web.Response()
+
+    async def _delete_conversation(self, request: web.Request) -> web.Response:
+        """Administrators only; in the background."""
+        conversation = int(request.match_info["id"])
+        if not self.administrator:
+            return web.json_response({"error": "You are not authorized to do this action"}, status=401)
+        if conversation not in self.conversations:
+            return web.json_response({"error": "Resource could not be found"}, status=404)
+        self._soon(lambda: self._forget(conversation))
+        return web.Response()
+
+    def _forget(self, conversation: int) -> None:
+        self.conversations.pop(conversation, None)
+        self.messages.pop(conversation, None)
+
+    def _soon(self, work: Any) -> None:
+        asyncio.get_running_loop().call_later(self.background, work)
 
     # conversations
 

@@ -22,7 +22,7 @@ class FakeTopics(FakeTelegram):
         self.topics: dict[int, dict[str, Any]] = {}
         self.pinned: dict[int, int] = {}  # message -> topic
         self.forum = True
-        self.rights = {"can_pin_messages", "can_manage_topics"}  # of our bot
+        self.rights = {"can_pin_messages", "can_manage_topics", "can_delete_messages"}  # of our bot
         self.hurry = 0  # so many calls are told to come back later
         self._numbers = 2000
 
@@ -67,6 +67,16 @@ class FakeTopics(FakeTelegram):
         if topic["open"] is open_now:
             return self._error(400, "Bad Request: TOPIC_NOT_MODIFIED")
         topic["open"] = open_now
+        return self._ok(True)
+
+    def on_deleteforumtopic(self, form: dict[str, Any]) -> web.Response:
+        if "can_delete_messages" not in self.rights:
+            return self._error(400, "Bad Request: not enough rights to delete a topic")
+        topic, error = self._topic(form)
+        if topic is None:
+            assert error is not None
+            return error
+        topic |= {"deleted": True, "shown": [], "name": ""}
         return self._ok(True)
 
     def on_getchat(self, form: dict[str, Any]) -> web.Response:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from bot.handoff import cases
 from bot.message import Attachment
+from bot.privacy.erasure import erase
 from channels.desk_adapters.app import BRIDGES, install
 from channels.desk_adapters.chatwoot import ChatwootDesk
 from tests.channels.desk.house import House, open_house
@@ -67,7 +68,7 @@ class Place:
         return owner.owner, owner.agent
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while True:
             found = condition()
@@ -355,3 +356,64 @@ async def test_the_first_answer_and_the_promise_count_like_at_our_own_desk(tmp_p
         async with place.house.gateway.store.read() as connection:
             case = await cases.open_case(connection, conversation)
         assert case is not None and case.answered_at and case.claimed_at and "Lin Yue" == case.agent
+
+
+async def test_erasing_a_shopper_reaches_chatwoot_and_the_receipt_says_what_became_of_it(
+    tmp_path: Path,
+) -> None:
+    """His conversation and contact go, another shopper's stay; the search there finds none of his words."""
+    async with open_place(tmp_path) as place:
+        house, fake = place.house, place.fake
+        conversation = await house.hear("I want a person, my number is 13912345678", "qz-one")
+        other = await house.hear("a person please", "qz-two")
+        ref, kept = await place.ref(conversation), await place.ref(other)
+        contact = fake.conversations[ref]["contact_id"]
+        receipt = await erase(house.gateway.store.engine, house.settings, conversation, by="test")
+
+        assert {
+            f"chatwoot conversation {ref}": "deleted",
+            f"chatwoot contact {contact}": "deleted",
+        } == receipt["elsewhere"]
+        assert receipt["complete"], receipt["left"]
+        assert ref not in fake.conversations and contact not in fake.contacts and kept in fake.conversations
+        assert "13912345678" not in str(fake.messages) and conversation not in str(fake.contacts)
+
+
+async def test_what_chatwoot_does_not_erase_is_named_for_a_person_to_do(tmp_path: Path) -> None:
+    """No administrator, a contact with other conversations, a slow Chatwoot, one that is down."""
+    async with open_place(tmp_path) as place:
+        house, fake = place.house, place.fake
+        engine = house.gateway.store.engine
+        said = {}
+        for name in ("refused", "shared", "slow", "down"):
+            said[name] = await house.hear("I want a person", f"qz-{name}")
+            said[name + " ref"] = await place.ref(said[name])
+        fake.administrator = False
+        receipt = await erase(engine, house.settings, said["refused"], by="test")
+        assert not receipt["complete"]
+        assert f"chatwoot conversation {said['refused ref']}" in receipt["left"]
+        assert "refused (401)" in str(receipt["elsewhere"])
+
+        fake.administrator = True
+        contact = fake.conversations[said["shared ref"]]["contact_id"]
+        fake.conversations[777] = {**fake.conversations[said["shared ref"]], "id": 777}
+        fake.messages[777] = []
+        receipt = await erase(engine, house.settings, said["shared"], by="test")
+        assert "other conversations (777)" in receipt["elsewhere"][f"chatwoot contact {contact}"]
+        assert [f"chatwoot contact {contact}"] == list(receipt["left"]) and contact in fake.contacts
+
+        fake.background = 5
+        receipt = await erase(engine, house.settings, said["slow"], by="test")
+        assert receipt["complete"] and "accepted" in str(receipt["elsewhere"])
+
+        fake.down = True
+        receipt = await erase(engine, house.settings, said["down"], by="test")
+        assert f"chatwoot conversation {said['down ref']}" in receipt["left"]
+        without = house.settings.model_copy(
+            update={"desk": house.settings.desk.model_copy(update={"chatwoot": None})}
+        )
+        fake.down = False
+        last = await house.hear("I want a person", "qz-last")
+        ref = await place.ref(last)
+        receipt = await erase(engine, without, last, by="test")
+        assert "desk.chatwoot is not set" in receipt["elsewhere"][f"chatwoot conversation {ref}"]

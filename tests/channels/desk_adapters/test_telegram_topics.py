@@ -11,6 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from bot.exceptions import SettingsError
+from bot.privacy.erasure import erase
 from bot.settings import Settings
 from channels.desk_adapters import telegram_topics
 from channels.desk_adapters.app import BRIDGES, install
@@ -189,3 +190,28 @@ def test_the_desk_wants_a_bot_of_its_own(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, telegram={"shop": {"token": TOKEN}}, desk=desk)
     with pytest.raises(SettingsError, match="another bot"):
         make_app(settings, extensions=[install])
+
+
+async def test_erasing_a_shopper_deletes_his_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all its messages; without the right to, the receipt names the topic; one deleted by hand is fine."""
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        engine = house.gateway.store.engine
+        first, second, third = [
+            await house.hear(f"I want a person, call 1391234567{n}", f"qz-{n}") for n in range(3)
+        ]
+        topics = [await team.topic(conversation) for conversation in (first, second, third)]
+        receipt = await erase(engine, house.settings, first, by="test")
+        assert {f"telegram topic {topics[0]}": "deleted"} == receipt["elsewhere"] and receipt["complete"]
+        assert fake.topics[topics[0]]["deleted"] and not fake.topics[topics[1]]["deleted"]
+
+        fake.rights.discard("can_delete_messages")
+        receipt = await erase(engine, house.settings, second, by="test")
+        assert "not enough rights" in receipt["elsewhere"][f"telegram topic {topics[1]}"]
+        assert [f"telegram topic {topics[1]}"] == list(receipt["left"])
+        assert TOKEN not in str(receipt)
+
+        fake.rights.add("can_delete_messages")
+        fake.topics[topics[2]]["deleted"] = True
+        receipt = await erase(engine, house.settings, third, by="test")
+        assert "gone already" == receipt["elsewhere"][f"telegram topic {topics[2]}"] and receipt["complete"]
