@@ -25,7 +25,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.database import now_ms
+from bot.database import insert_once, now_ms
 from bot.exceptions import (
     ChannelError,
     DialogueUnavailable,
@@ -220,12 +220,12 @@ class Gateway:
             )  # fmt: skip
             message_id = new_id()
             inserted = await connection.execute(
-                self.store.insert_once(inbox, "channel", "account", "dedup_key").values(
-                    id=message_id, conversation=conversation.id, channel=inbound.channel,
-                    account=inbound.account, dedup_key=inbound.dedup_key,
-                    body=inbound.model_dump(mode="json"), raw=raw, state="new", attempts=0, next_at=0,
-                    passive_until=now + int(passive_for * 1000) if passive_for else 0, received_at=now,
-                )
+                insert_once(inbox, "channel", "account", "dedup_key"), {
+                    "id": message_id, "conversation": conversation.id, "channel": inbound.channel,
+                    "account": inbound.account, "dedup_key": inbound.dedup_key,
+                    "body": inbound.model_dump(mode="json"), "raw": raw, "state": "new", "attempts": 0, "next_at": 0,
+                    "passive_until": now + int(passive_for * 1000) if passive_for else 0, "received_at": now,
+                }
             )  # fmt: skip
             if inserted.rowcount == 0:
                 row = (
@@ -249,18 +249,21 @@ class Gateway:
             await connection.execute(inbox.update().where(inbox.c.id == message_id).values(seq=seq))
             if along is not None:
                 await along(connection, conversation.id)
-            await self.store.unhold(connection, conversation.id)
+            freed = await self.store.unhold(connection, conversation.id)
+            refused = False
             if self.limits is not None:
                 try:
                     await self.limits.take(connection, conversation.id, inbound.source)
                 except TooMany:
                     if refuse:
                         raise  # and nothing of this happened
+                    refused = True
                     await self._not_read(connection, conversation, message_id)
         self._backlog += 1
         self.wake.wake(conversation.id)
         self._poke("turn", conversation.id)
-        self._poke("delivery", conversation.id)
+        if freed or refused:
+            self._poke("delivery", conversation.id)
         return Received(message_id, conversation.id, seq, False)
 
     async def _not_read(
@@ -376,7 +379,7 @@ class Gateway:
             body["media"] = list(media)
         draft = Draft(new_id(), 0, "person", body, payloads)
         async with self.store.write() as connection:
-            await self.store.bump(connection, conversation, 0)  # locks the row
+            await self.store.lock(connection, conversation)
             await ownership.hold(connection, conversation, token, "person")
             seq = await self.store.add_message(connection, known, draft, inbound=f"desk:{key}")
             if seq is not None and reply.explain:
@@ -401,7 +404,7 @@ class Gateway:
         known = await self._conversation(conversation)
         async with self.store.write() as connection:
             if under is not None:
-                await self.store.bump(connection, conversation, 0)  # locks the row, always in this order
+                await self.store.lock(connection, conversation)
                 await ownership.hold(connection, conversation, under.token, under.owner)
             payloads = self._payloads(reply.buttons)
             draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
@@ -425,7 +428,7 @@ class Gateway:
         payloads = self._payloads(reply.buttons)
         draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
         async with self.store.write() as connection:
-            await self.store.bump(connection, conversation, 0)  # locks the row, always in this order
+            await self.store.lock(connection, conversation)
             current = await ownership.get(connection, conversation)
             if current.owner != "person":
                 said = await self.store.add_message(connection, known, draft, inbound=f"system:{key}")
@@ -764,7 +767,7 @@ class Gateway:
         handed: Ownership | None = None
         try:
             async with self.store.write() as connection:
-                await self.store.bump(connection, known.id, 0)  # locks the conversation's row
+                await self.store.lock(connection, known.id)
                 await ownership.hold(connection, known.id, owner.token)
                 for n, reply in enumerate(replies):
                     await self._store_reply(connection, waiting, known, reply, start + n, author)
@@ -882,7 +885,7 @@ class Gateway:
         if given_up:
             reply = Reply(text=say("parked", known.language), buttons=(_person_button(known),))
             async with self.store.write() as connection:
-                await self.store.bump(connection, known.id, 0)
+                await self.store.lock(connection, known.id)
                 with contextlib.suppress(OwnershipLost):
                     await ownership.hold(connection, known.id, owner.token)
                     await self._store_reply(connection, waiting, known, reply, _PARKED, "system")
@@ -983,8 +986,7 @@ class Gateway:
                 messages = await self.store.claim(messages)
                 if not messages:
                     continue  # they are leaving with the platform's own request
-            known = await self._conversation(conversation)
-            delivery = await self._deliver(channel, known, messages)
+            delivery = await self._deliver(channel, await self._conversation(conversation), messages)
             attempts = messages[0].attempts + 1
             spent = delivery.status == "retry" and (
                 attempts >= channel.capabilities.attempts
@@ -1052,7 +1054,7 @@ async def change_owner(
         OwnershipLost: the conversation is not as `current` says any more.
         ValueError: that owner cannot follow this one.
     """
-    await store.bump(connection, conversation, 0)  # locks the conversation's row first, always in this order
+    await store.lock(connection, conversation)
     changed = await ownership.change(connection, current, owner, agent=agent, reason=reason)
     await store.add_event(
         connection, conversation, "owner", "system",

@@ -36,7 +36,7 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import ChannelError, SettingsError, TooMany
 from bot.message import Attachment, Inbound
 from bot.privacy.cipher import SealedText
@@ -377,7 +377,7 @@ class TelegramChannel:
                 )
             ).first() is None
             await connection.execute(
-                self._gateway.store.insert_once(albums, "account", "update_id").values(
+                insert_once(albums, "account", "update_id").values(
                     account=account.name,
                     update_id=int(update["update_id"]),
                     album=album,

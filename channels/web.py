@@ -513,7 +513,7 @@ class WebChannel:
         store = self.gateway.store
         body = {"of": of, "score": score, "comment": comment}
         async with store.write() as connection_:
-            await store.bump(connection_, connection.conversation, 0)
+            await store.lock(connection_, connection.conversation)
             mine = (
                 await connection_.execute(
                     events.select().where(

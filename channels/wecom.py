@@ -23,7 +23,7 @@ from aiohttp import web
 from sqlalchemy import BigInteger, Column, String, Table, Text, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import ChannelError, OwnershipLost, TooMany
 from bot.handoff import cases
 from bot.handoff.ownership import Ownership
@@ -461,7 +461,7 @@ class WecomChannel:
     async def _remember(self, connection: AsyncConnection, account: str, msgid: str) -> bool:
         """False when it was remembered already."""
         result = await connection.execute(
-            self._gateway.store.insert_once(inbox, "channel", "account", "dedup_key").values(
+            insert_once(inbox, "channel", "account", "dedup_key").values(
                 id=hashlib.sha256(f"{account}:{msgid}".encode()).hexdigest()[:32],
                 conversation="",
                 channel=self.name,

@@ -237,7 +237,7 @@ class Rounds:
     ) -> None:
         """Hand over because somebody is idle, unless he wrote at this very moment."""
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             current, _, situation = await self.situation(connection, known)
             still, again = decide(self._now(), situation, self.settings, self.hours)
             if current.token != owner.token or still != step:
@@ -252,7 +252,7 @@ class Rounds:
         """Ask once how it was: a frame in the web chat, a sentence elsewhere."""
         web = known.channel == "web"
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             if await self._rating_asked(connection, known.id, case):
                 return
             await self.store.add_event(
@@ -412,7 +412,7 @@ class Rounds:
             return None
         score, comment = rating
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             query = (
                 select(events)
                 .where(

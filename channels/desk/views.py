@@ -317,7 +317,7 @@ class Desk:
                 )
                 .order_by(conversations.c.active_at.desc())
             )
-        async with self.store.read() as connection:
+        async with self.store.read(much=True) as connection:
             return list(dict.fromkeys((await connection.execute(query.limit(100))).scalars()))[:60]
 
     async def _find(self, words: str) -> list[str]:
@@ -325,7 +325,7 @@ class Desk:
         # JSON columns hold letters outside ASCII escaped, so the words are sought the way they are kept.
         written = json.dumps(words)[1:-1]
         found: list[str] = []
-        async with self.store.read() as connection:
+        async with self.store.read(much=True) as connection:
             for query in (
                 select(conversations.c.id)
                 .where(

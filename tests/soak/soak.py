@@ -67,6 +67,8 @@ class World:
     ports: dict[str, int] = field(default_factory=dict)
     until: float = 0.0
     disturbed: Counter[str] = field(default_factory=Counter)  # what was done to deliveries, how often
+    # What was read of a shopper's answers so far: asked for ten times a second, by all of them.
+    _read: dict[tuple[str, str], tuple[int, list[str]]] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -121,13 +123,11 @@ class World:
 
     def shown(self, door: str, name: str) -> list[str]:
         """Names of the messages a shopper has seen answers to, in order, repeats included."""
-        texts = {
-            "web": self.web[name],
-            "wechat": self.wechat.shown[name],
-            "wecom": self.wecom.shown[name],
-            "telegram": self.telegram.shown[name],
-        }[door]
-        return [found for text in texts for found in ECHO.findall(text)]
+        texts = (self.web if door == "web" else getattr(self, door).shown)[name]
+        read, found = self._read.get((door, name), (0, []))
+        found += [named for text in texts[read:] for named in ECHO.findall(text)]
+        self._read[door, name] = len(texts), found
+        return found
 
 
 class Shopper:
@@ -370,7 +370,8 @@ async def soak(
             async with aiohttp.ClientSession(connector=connector) as session:
                 living = [asyncio.create_task(shopper.live(session)) for shopper in shoppers]
                 while time.monotonic() < world.until - 5:
-                    await asyncio.sleep(world.dice.uniform(0.3, 1.7) * kill_every)
+                    wait = world.dice.uniform(0.3, 1.7) * kill_every
+                    await asyncio.sleep(min(wait, max(0.0, world.until - time.monotonic())))
                     gateway.send_signal(signal.SIGKILL)
                     await gateway.wait()
                     kills += 1

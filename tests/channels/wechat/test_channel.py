@@ -501,7 +501,6 @@ async def test_no_secret_and_no_token_is_written_to_the_log(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # as bot.log does
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # the fake's own
     house.rasa.delay = lambda body: SLOW
     house.wechat.always = 40125
