@@ -207,6 +207,11 @@ class Gateway:
             TooMany: so many messages wait that another would only make it worse; or, with `refuse`, this
                 shopper or network address sent too many.
         """
+        async with self.store.read() as connection:
+            # Platforms repeat what is answered late, and so most of all when there is much to do: a repetition costs a
+            # look and no transaction.
+            if (known := await self.store.received(connection, inbound)) is not None:
+                return known
         if self._backlog >= self._max_backlog:
             raise TooMany("More messages are waiting than the gateway can bear", retry_after=5)
         if len(inbound.text) > MAX_STORED:
@@ -228,16 +233,9 @@ class Gateway:
                 }
             )  # fmt: skip
             if inserted.rowcount == 0:
-                row = (
-                    await connection.execute(
-                        inbox.select().where(
-                            inbox.c.channel == inbound.channel,
-                            inbox.c.account == inbound.account,
-                            inbox.c.dedup_key == inbound.dedup_key,
-                        )
-                    )
-                ).one()
-                return Received(row.id, row.conversation, row.seq or 0, True)
+                known = await self.store.received(connection, inbound)
+                assert known is not None, "the same message was stored at the same moment"
+                return known
             body: dict[str, Any] = {"text": inbound.text, "id": message_id}
             if inbound.attachments:
                 body["media"] = [attachment.model_dump() for attachment in inbound.attachments]
@@ -832,7 +830,7 @@ class Gateway:
         author: str,
     ) -> None:
         reply_id = new_id()
-        if reply.text or reply.buttons or reply.card or reply.image or reply.citations:
+        if _shows_something(reply):
             payloads = self._payloads(reply.buttons)
             seq = await self.store.add_message(
                 connection,
@@ -957,6 +955,8 @@ class Gateway:
             body["card"] = reply.card.model_dump(mode="json")
         if reply.image:
             body["image"] = reply.image
+        if reply.media:
+            body["media"] = [attachment.model_dump() for attachment in reply.media]
         if reply.citations:
             body["citations"] = [list(citation) for citation in reply.citations]
         if reply.language:
@@ -1091,15 +1091,12 @@ async def _set_apologised(connection: AsyncConnection, conversation: str, on: bo
     return bool(result.rowcount == 1)
 
 
+def _shows_something(reply: Reply) -> bool:
+    return bool(reply.text or reply.buttons or reply.card or reply.image or reply.media or reply.citations)
+
+
 def _says_something(reply: Reply) -> bool:
-    return bool(
-        reply.text
-        or reply.buttons
-        or reply.card
-        or reply.image
-        or reply.citations
-        or reply.handoff is not None
-    )
+    return _shows_something(reply) or reply.handoff is not None
 
 
 def _person_button(known: Conversation) -> Button:

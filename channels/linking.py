@@ -153,6 +153,8 @@ class Linking:
         # A scanned code says nothing about the language; the chat it came from does.
         origin = await self.store.conversation(other)
         language = origin.language if origin is not None else known.language
+        if known.locale is None:
+            await self.store.set_locale(known.id, language)
         return self._ask("consent_code", language, "binding_code", code)
 
     def _ask(self, question: str, language: Language, proof: links.Proof, what: str) -> Reply:

@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.database import insert_once, metadata, now_ms
+from bot.message import Inbound
 from bot.privacy.cipher import SealedJSON, SealedText
 from bot.sqlite import at_once
 from channels.channel import Conversation, Delivery, OutboxMessage, ShownButton
@@ -410,6 +411,12 @@ class Store:
                 conversations.update().where(conversations.c.id == conversation).values(reachable=reachable)
             )
 
+    async def set_locale(self, conversation: str, locale: str) -> None:
+        async with self.write() as connection:
+            await connection.execute(
+                conversations.update().where(conversations.c.id == conversation).values(locale=locale)
+            )
+
     async def lease(self, lane: str, conversation: str, gateway: str, seconds: float) -> bool:
         """Take or renew the right to work on a conversation's lane ("turn" or "delivery").
 
@@ -509,6 +516,16 @@ class Store:
             return {row.id: row.seq for row in (await connection.execute(query)).all()}
 
     # inbox
+
+    async def received(self, connection: AsyncConnection, inbound: Inbound) -> Received | None:
+        """What became of this message when it came before; None when it did not."""
+        query = select(inbox.c.id, inbox.c.conversation, inbox.c.seq).where(
+            inbox.c.channel == inbound.channel,
+            inbox.c.account == inbound.account,
+            inbox.c.dedup_key == inbound.dedup_key,
+        )
+        row = (await connection.execute(query)).first()
+        return Received(row.id, row.conversation, row.seq or 0, True) if row else None
 
     async def next_waiting(self, conversation: str, limit: int = 1) -> list[Waiting]:
         """The oldest messages of a conversation that are not done."""

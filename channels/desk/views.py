@@ -523,7 +523,7 @@ class Desk:
         return _json({"seq": seq, "budget": await self.acts.budget(current.conversation)})
 
     async def _picture(self, request: web.Request, person: Person) -> web.Response:
-        """Send a picture: the body is the file; token and key are in the query."""
+        """Send a picture or a recording: the body is the file; token and key are in the query."""
         current = await self._mine(request, person, {"token": _number(request.query.get("token"))})
         key = request.query.get("key", "")[:64]
         if not key:
@@ -533,7 +533,7 @@ class Desk:
             data += chunk
             if len(data) > self.media.max_bytes:
                 raise MediaRefused(f"The file has more than {self.media.max_bytes} bytes", code="too_big")
-        attachment = await self.media.put(bytes(data))
+        attachment = await self.media.put(bytes(data), kinds=("image", "voice"))
         seq = await self.acts.reply(current, person.name, key=key, media=[attachment.model_dump()])
         return _json({"seq": seq, "budget": await self.acts.budget(current.conversation)})
 

@@ -22,15 +22,16 @@ from PIL import Image
 
 from bot.database import create_tables, make_engine
 from bot.exceptions import SettingsError
-from bot.message import Reply
+from bot.message import Attachment, Reply
 from bot.settings import MediaSettings, Settings, TelegramSettings
 from channels.gateway import Gateway, Patience
-from channels.media import make_media_store
+from channels.media import KINDS, make_media_store
 from channels.rasa_client import RasaClient
 from channels.store import Store, inbox, outbox
 from channels.telegram import TelegramChannel, install, split_units, units
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.fake_telegram import SECRET, TOKEN, FakeTelegram
+from tests.channels.recordings import amr, mp3
 
 QUICK = Patience(first=0.02, longest=0.05, park_after=5, turn_attempts=2, sweep=0.05)
 
@@ -88,6 +89,7 @@ async def open_house(
         channel = TelegramChannel(
             gateway, {"shop": bot}, make_media_store(MediaSettings(), tmp_path),
             secret=b"x" * 32, public_url="https://shop.example", pace=pace, patience=0.05,
+            link=lambda name: f"https://shop.example/media/{name}",
         )  # fmt: skip
         gateway.add(channel)
         app = web.Application()
@@ -476,6 +478,42 @@ async def test_a_person_speaks_through_the_same_door(house: House) -> None:
     )
     await house.gateway.say_as_person(known.id, owner.token, Reply(text="我来帮您"), agent="小林", key="k")
     await house.until(lambda: "我来帮您" in house.telegram.shown["7"])
+
+
+@pytest.mark.parametrize(
+    ("data", "arrives"),
+    [(b"OggS" + bytes(24) + b"OpusHead", "<voice voice.ogg>"), (mp3(70), "<voice voice.mp3>"),
+     (amr(5), "<document voice.amr>")],
+    ids=["ogg", "mp3", "amr"],
+)  # fmt: skip
+async def test_a_recording_of_the_desk_is_played_where_telegram_can(
+    house: House, data: bytes, arrives: str
+) -> None:
+    await from_a_person(house, data)
+    await house.until(lambda: arrives in house.telegram.shown["7"])
+
+
+async def test_a_recording_telegram_refuses_is_a_link_that_expires(house: House) -> None:
+    house.telegram.errors = [{"code": 400, "text": "Bad Request: VOICE_MESSAGES_FORBIDDEN"}]
+    file = await from_a_person(house, mp3(5))
+    await house.until(lambda: f"https://shop.example/media/{file.media_id}" in house.telegram.shown["7"][-1])
+
+
+async def from_a_person(house: House, data: bytes) -> Attachment:
+    """A file that somebody at the desk sends."""
+    errors, house.telegram.errors = house.telegram.errors, []
+    await house.push(house.telegram.message(text="hi"))
+    await house.until(lambda: house.telegram.shown["7"])
+    house.telegram.errors = errors
+    file = await house.channel._media.put(data, kinds=KINDS)
+    known = await house.known()
+    owner = await house.gateway.hand_over(
+        known.id, await house.gateway.owner(known.id), "person", agent="小林"
+    )
+    await house.gateway.say_as_person(
+        known.id, owner.token, Reply(), agent="小林", key="k", media=[file.model_dump()]
+    )
+    return file
 
 
 @given(st.text(alphabet=st.sampled_from("ab 退\n😀"), max_size=300), st.integers(4, 100))
