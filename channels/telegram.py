@@ -63,6 +63,7 @@ TAKES = {
 VOICES = (".ogg", ".mp3", ".m4a")  # played as a voice; others are documents
 ALBUM = 1.0  # seconds in which the pictures of one album arrive
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
+TYPING = 4.0  # seconds after which it is shown again: Telegram takes it away after five
 PACE = 1.0  # seconds between two messages to one chat
 BUTTON = 40  # characters of a button's title that phones show
 
@@ -560,7 +561,7 @@ class TelegramChannel:
             except TelegramError as exc:
                 logger.debug("telegram.typing_ignored reason=%s", account.redacted(exc))
                 return
-            await asyncio.sleep(4)
+            await asyncio.sleep(TYPING)
 
 
 def _file(message: dict[str, Any]) -> dict[str, Any] | None:

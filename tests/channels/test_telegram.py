@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.database import create_tables, make_engine
-from bot.exceptions import SettingsError
+from bot.exceptions import SettingsError, TooMany
 from bot.message import Attachment, Reply
 from bot.settings import MediaSettings, Settings, TelegramSettings
 from channels.gateway import Gateway, Patience
@@ -205,8 +207,6 @@ async def test_a_button_is_answered_mapped_and_counts_once(house: House) -> None
     ]
     await house.push(house.telegram.message(text="退款"))
     await house.until(lambda: house.telegram.sent)
-    import json
-
     data = json.loads(house.telegram.sent[0]["reply_markup"])["inline_keyboard"][0][0]["callback_data"]
     message = house.telegram.body(text="哪个？")
     person = {"id": 7, "is_bot": False, "first_name": "Anna"}
@@ -237,12 +237,14 @@ async def test_a_pause_is_kept_and_other_chats_go_on(house: House) -> None:
     ]
     await house.push(house.telegram.message(7, text="一"))
     await house.until(lambda: house.telegram.calls["sendMessage"] == 1)
+    asked = time.monotonic()
     await house.push(house.telegram.message(7, text="二"))
     await house.push(house.telegram.message(8, text="三"))
     await house.until(lambda: house.telegram.shown["8"])
-    assert [] == house.telegram.shown["7"]
     await house.until(lambda: len(house.telegram.shown["7"]) == 2)
 
+    first = next(sent["at"] for sent in house.telegram.sent if sent["chat_id"] == "7")
+    assert first - asked > 0.9, "it did not wait as long as it was asked to"
     assert ["echo: 一", "echo: 二"] == house.telegram.shown["7"]
 
 
@@ -301,12 +303,26 @@ async def test_a_server_error_is_tried_again(house: House) -> None:
     await house.until(lambda: house.telegram.shown["7"])
 
 
-async def test_typing_is_shown_and_stops(house: House) -> None:
-    house.rasa.delay = lambda body: 0.4
-    await house.push(house.telegram.message(text="hi"))
-    await house.until(lambda: house.telegram.shown["7"])
+async def test_typing_is_shown_again_until_the_answer_is_there_and_then_stops(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.telegram.TYPING", 0.05)
+    waiting = asyncio.Event()
 
-    assert 1 <= len(house.telegram.actions) and not house.channel._typing
+    async def turn(body: Any) -> Any:
+        await waiting.wait()
+        return [{"text": "da"}]
+
+    monkeypatch.setattr(house.rasa, "_turn", turn)
+    await house.push(house.telegram.message(text="hi"))
+    await house.until(lambda: len(house.telegram.actions) >= 3)
+    waiting.set()
+    await house.until(lambda: house.telegram.shown["7"])
+    await asyncio.sleep(0.1)
+    shown = len(house.telegram.actions)
+    await asyncio.sleep(0.3)
+
+    assert shown == len(house.telegram.actions) and not house.channel._typing
 
 
 async def test_pictures_of_an_album_are_one_message_with_its_caption(house: House) -> None:
@@ -328,22 +344,25 @@ async def test_pictures_of_an_album_are_one_message_with_its_caption(house: Hous
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "answer"),
     [
-        {"voice": {"file_id": "v", "duration": 3}},
-        {"video": {"file_id": "v"}},
-        {"document": {"file_id": "d", "mime_type": "application/pdf"}},
-        {"photo": [{"file_id": "gone", "width": 1, "height": 1}]},
-        {"photo": [{"file_id": "big", "width": 1, "height": 1, "file_size": 90_000_000}]},
-        {"location": {"latitude": 1, "longitude": 2}},
-        {"contact": {"phone_number": "13800000000", "user_id": 99}},
+        ({"voice": {"file_id": "v", "duration": 3}}, "听不了语音"),
+        ({"video": {"file_id": "v"}}, "看不懂视频"),
+        ({"document": {"file_id": "d", "mime_type": "application/pdf"}}, "再发一次"),
+        ({"photo": [{"file_id": "gone", "width": 1, "height": 1}]}, "再发一次"),
+        ({"photo": [{"file_id": "big", "width": 1, "height": 1, "file_size": 90_000_000}]}, "再发一次"),
+        ({"location": {"latitude": 1, "longitude": 2}}, "看不懂"),
+        ({"contact": {"phone_number": "13800000000", "user_id": 99}}, "看不懂"),
     ],
 )
-async def test_every_other_kind_gets_one_sensible_answer(house: House, content: dict[str, Any]) -> None:
+async def test_every_other_kind_gets_one_sensible_answer(
+    house: House, content: dict[str, Any], answer: str
+) -> None:
     await house.push(house.telegram.message(**content))
     await house.until(lambda: house.telegram.shown["7"])
 
-    assert 1 == len(house.telegram.shown["7"]) and not house.rasa.turns
+    [shown] = house.telegram.shown["7"]
+    assert answer in shown and not house.rasa.turns
 
 
 async def test_only_a_shoppers_own_contact_is_believed(house: House) -> None:
@@ -392,6 +411,26 @@ async def test_polling_confirms_only_what_is_stored_and_loses_nothing_over_a_res
         await house.until(lambda: telegram.confirmed == telegram.next_id + 1)
 
     assert ["一", "二"] == [turn["message"] for turn in rasa.turns]
+
+
+async def test_what_the_gateway_cannot_take_stays_with_telegram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telegram = FakeTelegram()
+    async with open_house(tmp_path, telegram=telegram, mode="polling") as house:
+        receive, full = house.gateway.receive, asyncio.Event()
+
+        async def refuses(*given: Any, **more: Any) -> Any:
+            full.set()
+            raise TooMany("full", retry_after=1)
+
+        monkeypatch.setattr(house.gateway, "receive", refuses)
+        telegram.write("一")
+        await asyncio.wait_for(full.wait(), 10)
+        assert telegram.confirmed <= telegram.next_id, "confirmed before it was stored"
+        monkeypatch.setattr(house.gateway, "receive", receive)
+        await house.until(lambda: telegram.shown["7"])
+        await house.until(lambda: telegram.confirmed == telegram.next_id + 1)
 
 
 async def test_the_gateway_starts_without_telegram_and_catches_up(tmp_path: Path) -> None:

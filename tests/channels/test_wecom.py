@@ -59,6 +59,7 @@ class FakeWecom:
     refuse_token: int = 0  # errcode
     files: dict[str, bytes] = field(default_factory=dict)
     refuse_upload: int = 0  # errcode
+    codes: dict[str, float] = field(default_factory=dict)  # of events: good for 20 seconds, once
     too_late: bool = False  # the codes of events have run out
 
     def app(self) -> web.Application:
@@ -141,9 +142,10 @@ class FakeWecom:
         return web.json_response({"errcode": 0, "type": request.query["type"], "media_id": name})
 
     async def send_on_event(self, request: web.Request) -> web.Response:
-        if self.too_late:
+        body = await request.json()
+        if self.too_late or time.monotonic() - self.codes.pop(body["code"], 0.0) > 20:
             return web.json_response({"errcode": 95008, "errmsg": "code expired"})
-        self.on_event.append(await request.json())
+        self.on_event.append(body)
         return web.json_response({"errcode": 0})
 
     async def state(self, request: web.Request) -> web.Response:
@@ -173,6 +175,9 @@ class FakeWecom:
         return msgid
 
     def event(self, kind: str, shopper: str = "wmAnna", **fields: Any) -> None:
+        for name in ("welcome_code", "msg_code"):
+            if name in fields:
+                self.codes[fields[name]] = time.monotonic()
         self.log[KFID].append(
             {"msgid": f"e{next(_ids)}", "origin": 4, "msgtype": "event", "send_time": int(time.time()),
              "event": {"event_type": kind, "open_kfid": KFID, "external_userid": shopper, **fields}}
