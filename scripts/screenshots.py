@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -143,7 +144,7 @@ class Scene:
         await page.fill("[name=name]", name)
         await page.fill("[name=password]", PASSWORD)
         await page.keyboard.press("Enter")
-        await page.wait_for_selector(".row")
+        await page.wait_for_selector(".tabs")
         try:
             yield page
         finally:
@@ -319,6 +320,11 @@ def environment(ports: dict[str, int]) -> dict[str, str]:
     }
 
 
+def has_chinese_letters() -> bool:
+    """Without such a font every picture would show empty boxes."""
+    return bool(subprocess.run(["fc-list", ":lang=zh"], capture_output=True, check=False).stdout.strip())
+
+
 async def main(names: list[str]) -> None:
     if unknown := [name for name in names if name not in PICTURES]:
         sys.exit(f"There is no picture {', '.join(unknown)}; there are {', '.join(PICTURES)}")
@@ -349,4 +355,6 @@ async def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if not has_chinese_letters():
+        sys.exit("No font has Chinese letters: install one first, for example fonts-noto-cjk.")
     asyncio.run(main(sys.argv[1:]))
