@@ -151,7 +151,8 @@ class Scene:
             await context.close()
 
     async def open(self, page: Page, conversation: str, *, take: bool = False) -> None:
-        await page.click(f'[data-id="{conversation}"]')
+        # Not `click`: it waits for a row that stands still, and the clocks in the rows are painted every second.
+        await page.locator(f'[data-id="{conversation}"]').first.dispatch_event("click")
         await page.wait_for_selector(".side section")
         if take:
             await page.keyboard.press("c")
