@@ -257,8 +257,8 @@ async def plan_zh(scene: Scene) -> bytes:
         await page.select_option('dialog select[aria-label="原因"]', "changed_mind")
         await page.click("dialog .operate button.go")
         await page.wait_for_selector(".planbox >> text=待组长审批")
-        await page.locator(".planbox").scroll_into_view_if_needed()
-        await page.wait_for_timeout(800)
+        await page.wait_for_timeout(4500)  # until the notice has gone
+        await page.evaluate("document.querySelector('.planbox').scrollIntoView({block: 'center'})")
         return await page.screenshot()
 
 
