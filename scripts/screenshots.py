@@ -219,7 +219,7 @@ async def desk_zh(scene: Scene) -> bytes:
     async with scene.shopper("zh") as shopper, scene.desk("小林", "zh") as page:
         await ask_for(shopper, "return_goods", sample("return_day8"), REASONS["damaged"]["zh"])
         await shopper.show(broken_mug())
-        await shopper.say("太差了！我要转人工")
+        await shopper.say("质量太差了，气死我了", PERSON["zh"])
         await scene.open(page, shopper.client.conversation, take=True)
         return await page.screenshot()
 
