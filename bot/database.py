@@ -7,14 +7,16 @@ This module knows no table.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from sqlalchemy import MetaData, event
+from sqlalchemy import BigInteger, MetaData, Table, bindparam, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from bot.clock import now_ms as now_ms
 from bot.settings import PrivacySettings
+from bot.sqlite import Driver
 
 metadata = MetaData(
     naming_convention={
@@ -35,9 +37,13 @@ def make_engine(url: str, privacy: PrivacySettings | None = None) -> AsyncEngine
         PrivacyError: a key is not one.
     """
     if url.startswith("sqlite"):
-        # SQLAlchemy 1.4 keeps no connection to an SQLite file: a thread and four PRAGMAs for each statement.
-        pool: dict[str, Any] = {} if ":memory:" in url else {"poolclass": AsyncAdaptedQueuePool}
-        engine = create_async_engine(url, future=True, **pool)
+        # "aiosqlite" in the address is SQLAlchemy's word for SQLite with asyncio; the driver is ours (bot.sqlite).
+        # SQLAlchemy 1.4 keeps no connection to an SQLite file: four PRAGMAs for each statement. Connections are
+        # cheap; too few of them would let readers wait for one another, and time out under load.
+        pool: dict[str, Any] = (
+            {} if ":memory:" in url else {"poolclass": AsyncAdaptedQueuePool, "pool_size": 32}
+        )
+        engine = create_async_engine(url, future=True, module=Driver(), **pool)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     else:
         engine = create_async_engine(url, future=True, pool_pre_ping=True)
@@ -46,6 +52,27 @@ def make_engine(url: str, privacy: PrivacySettings | None = None) -> AsyncEngine
 
         attach(engine, load_cipher(privacy))
     return engine
+
+
+@functools.cache
+def insert_or(table: Table, otherwise: str, *numbers: str) -> Any:
+    """INSERT ... ON CONFLICT `otherwise`; execute it with the row, and with the 64-bit `numbers` named in it (:name).
+
+    The words are the same for SQLite and PostgreSQL. SQLAlchemy 1.4 compiles the inserts of its own dialects anew at
+    every call, which cost more than all the rest of a message; it keeps this one like any other statement.
+    """
+    statement = table.insert()
+    clause = text(f"ON CONFLICT {otherwise}")
+    # typed: the driver would take a plain number in an expression for a 32-bit one
+    clause = clause.bindparams(*(bindparam(name, type_=BigInteger) for name in numbers))
+    statement._post_values_clause = clause
+    return statement
+
+
+def insert_once(table: Table, *columns: str) -> Any:
+    """INSERT that does nothing when a row with these columns is there already (rowcount 0)."""
+    names = ", ".join(f'"{column}"' for column in columns)
+    return insert_or(table, f"({names}) DO NOTHING")
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

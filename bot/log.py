@@ -119,7 +119,7 @@ def configure(
     # One line per request says little and may quote a path with an order number in it.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     # Their lines quote addresses with tokens in them, or the values of a statement.
-    for name in ("httpx", "httpcore", "urllib3", "aiosqlite"):
+    for name in ("httpx", "httpcore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
     structlog.configure(

@@ -110,7 +110,8 @@ class Reply(Shape):
     text: str = ""
     buttons: tuple[Button, ...] = ()
     card: Card | None = None
-    image: str | None = None
+    image: str | None = None  # its address
+    media: tuple[Attachment, ...] = ()  # files of Kefu's media store: pictures, recorded answers
     citations: tuple[tuple[str, str], ...] = ()  # (article title, address)
     receipts: tuple[str, ...] = ()
     promises: tuple[Promised, ...] = ()

@@ -25,7 +25,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.database import now_ms
+from bot.database import insert_once, now_ms
 from bot.exceptions import (
     ChannelError,
     DialogueUnavailable,
@@ -207,6 +207,11 @@ class Gateway:
             TooMany: so many messages wait that another would only make it worse; or, with `refuse`, this
                 shopper or network address sent too many.
         """
+        async with self.store.read() as connection:
+            # Platforms repeat what is answered late, and so most of all when there is much to do: a repetition costs a
+            # look and no transaction.
+            if (known := await self.store.received(connection, inbound)) is not None:
+                return known
         if self._backlog >= self._max_backlog:
             raise TooMany("More messages are waiting than the gateway can bear", retry_after=5)
         if len(inbound.text) > MAX_STORED:
@@ -220,24 +225,17 @@ class Gateway:
             )  # fmt: skip
             message_id = new_id()
             inserted = await connection.execute(
-                self.store.insert_once(inbox, "channel", "account", "dedup_key").values(
-                    id=message_id, conversation=conversation.id, channel=inbound.channel,
-                    account=inbound.account, dedup_key=inbound.dedup_key,
-                    body=inbound.model_dump(mode="json"), raw=raw, state="new", attempts=0, next_at=0,
-                    passive_until=now + int(passive_for * 1000) if passive_for else 0, received_at=now,
-                )
+                insert_once(inbox, "channel", "account", "dedup_key"), {
+                    "id": message_id, "conversation": conversation.id, "channel": inbound.channel,
+                    "account": inbound.account, "dedup_key": inbound.dedup_key,
+                    "body": inbound.model_dump(mode="json"), "raw": raw, "state": "new", "attempts": 0, "next_at": 0,
+                    "passive_until": now + int(passive_for * 1000) if passive_for else 0, "received_at": now,
+                }
             )  # fmt: skip
             if inserted.rowcount == 0:
-                row = (
-                    await connection.execute(
-                        inbox.select().where(
-                            inbox.c.channel == inbound.channel,
-                            inbox.c.account == inbound.account,
-                            inbox.c.dedup_key == inbound.dedup_key,
-                        )
-                    )
-                ).one()
-                return Received(row.id, row.conversation, row.seq or 0, True)
+                known = await self.store.received(connection, inbound)
+                assert known is not None, "the same message was stored at the same moment"
+                return known
             body: dict[str, Any] = {"text": inbound.text, "id": message_id}
             if inbound.attachments:
                 body["media"] = [attachment.model_dump() for attachment in inbound.attachments]
@@ -249,18 +247,21 @@ class Gateway:
             await connection.execute(inbox.update().where(inbox.c.id == message_id).values(seq=seq))
             if along is not None:
                 await along(connection, conversation.id)
-            await self.store.unhold(connection, conversation.id)
+            freed = await self.store.unhold(connection, conversation.id)
+            refused = False
             if self.limits is not None:
                 try:
                     await self.limits.take(connection, conversation.id, inbound.source)
                 except TooMany:
                     if refuse:
                         raise  # and nothing of this happened
+                    refused = True
                     await self._not_read(connection, conversation, message_id)
         self._backlog += 1
         self.wake.wake(conversation.id)
         self._poke("turn", conversation.id)
-        self._poke("delivery", conversation.id)
+        if freed or refused:
+            self._poke("delivery", conversation.id)
         return Received(message_id, conversation.id, seq, False)
 
     async def _not_read(
@@ -376,7 +377,7 @@ class Gateway:
             body["media"] = list(media)
         draft = Draft(new_id(), 0, "person", body, payloads)
         async with self.store.write() as connection:
-            await self.store.bump(connection, conversation, 0)  # locks the row
+            await self.store.lock(connection, conversation)
             await ownership.hold(connection, conversation, token, "person")
             seq = await self.store.add_message(connection, known, draft, inbound=f"desk:{key}")
             if seq is not None and reply.explain:
@@ -402,7 +403,7 @@ class Gateway:
         known = await self._conversation(conversation)
         async with self.store.write() as connection:
             if under is not None:
-                await self.store.bump(connection, conversation, 0)  # locks the row, always in this order
+                await self.store.lock(connection, conversation)
                 await ownership.hold(connection, conversation, under.token, under.owner)
             payloads = self._payloads(reply.buttons)
             draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
@@ -428,7 +429,7 @@ class Gateway:
         payloads = self._payloads(reply.buttons)
         draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
         async with self.store.write() as connection:
-            await self.store.bump(connection, conversation, 0)  # locks the row, always in this order
+            await self.store.lock(connection, conversation)
             current = await ownership.get(connection, conversation)
             if current.owner != "person":
                 said = await self.store.add_message(connection, known, draft, inbound=f"system:{key}")
@@ -767,7 +768,7 @@ class Gateway:
         handed: Ownership | None = None
         try:
             async with self.store.write() as connection:
-                await self.store.bump(connection, known.id, 0)  # locks the conversation's row
+                await self.store.lock(connection, known.id)
                 await ownership.hold(connection, known.id, owner.token)
                 for n, reply in enumerate(replies):
                     await self._store_reply(connection, waiting, known, reply, start + n, author)
@@ -832,7 +833,7 @@ class Gateway:
         author: str,
     ) -> None:
         reply_id = new_id()
-        if reply.text or reply.buttons or reply.card or reply.image or reply.citations:
+        if _shows_something(reply):
             payloads = self._payloads(reply.buttons)
             seq = await self.store.add_message(
                 connection,
@@ -885,7 +886,7 @@ class Gateway:
         if given_up:
             reply = Reply(text=say("parked", known.language), buttons=(_person_button(known),))
             async with self.store.write() as connection:
-                await self.store.bump(connection, known.id, 0)
+                await self.store.lock(connection, known.id)
                 with contextlib.suppress(OwnershipLost):
                     await ownership.hold(connection, known.id, owner.token)
                     await self._store_reply(connection, waiting, known, reply, _PARKED, "system")
@@ -957,6 +958,8 @@ class Gateway:
             body["card"] = reply.card.model_dump(mode="json")
         if reply.image:
             body["image"] = reply.image
+        if reply.media:
+            body["media"] = [attachment.model_dump() for attachment in reply.media]
         if reply.citations:
             body["citations"] = [list(citation) for citation in reply.citations]
         if reply.language:
@@ -986,8 +989,7 @@ class Gateway:
                 messages = await self.store.claim(messages)
                 if not messages:
                     continue  # they are leaving with the platform's own request
-            known = await self._conversation(conversation)
-            delivery = await self._deliver(channel, known, messages)
+            delivery = await self._deliver(channel, await self._conversation(conversation), messages)
             attempts = messages[0].attempts + 1
             spent = delivery.status == "retry" and (
                 attempts >= channel.capabilities.attempts
@@ -1055,7 +1057,7 @@ async def change_owner(
         OwnershipLost: the conversation is not as `current` says any more.
         ValueError: that owner cannot follow this one.
     """
-    await store.bump(connection, conversation, 0)  # locks the conversation's row first, always in this order
+    await store.lock(connection, conversation)
     changed = await ownership.change(connection, current, owner, agent=agent, reason=reason)
     await store.add_event(
         connection, conversation, "owner", "system",
@@ -1092,15 +1094,12 @@ async def _set_apologised(connection: AsyncConnection, conversation: str, on: bo
     return bool(result.rowcount == 1)
 
 
+def _shows_something(reply: Reply) -> bool:
+    return bool(reply.text or reply.buttons or reply.card or reply.image or reply.media or reply.citations)
+
+
 def _says_something(reply: Reply) -> bool:
-    return bool(
-        reply.text
-        or reply.buttons
-        or reply.card
-        or reply.image
-        or reply.citations
-        or reply.handoff is not None
-    )
+    return _shows_something(reply) or reply.handoff is not None
 
 
 def _person_button(known: Conversation) -> Button:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, case, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, Column, Index, String, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.database import metadata, now_ms
+from bot.database import insert_or, metadata, now_ms
 from bot.exceptions import TooMany
 from bot.settings import GatewaySettings
 
@@ -25,6 +24,15 @@ rate_limits = Table(
     Column("full_at", BigInteger, nullable=False),  # ms: when the whole allowance is there again
     Index("ix_rate_limits_full_at", "full_at"),
 )
+
+
+_TAKE = insert_or(
+    rate_limits,
+    '("key") DO UPDATE SET full_at = '
+    "CASE WHEN rate_limits.full_at > :at THEN rate_limits.full_at ELSE :at END + :each "
+    "WHERE rate_limits.full_at <= :fits",
+    "at", "each", "fits",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,27 +53,16 @@ class Limit:
             raise TooMany(f"No {self.name} are taken", retry_after=self.seconds)
         at = now_ms() if now is None else now
         each = max(1, round(self.seconds * 1000 / self.count))  # ms
-        full = rate_limits.c.full_at
         # Hashed: who wrote, and from which address, is nobody's to read here, nor left after an erasure.
         name = f"{self.name}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        counted = await connection.execute(
-            dialect.insert(rate_limits)
-            .values(key=name, full_at=at + each)
-            .on_conflict_do_update(
-                index_elements=["key"],
-                # typed: the driver would take a plain number in an expression for a 32-bit one
-                set_={
-                    "full_at": case((full > at, full), else_=literal(at, BigInteger))
-                    + literal(each, BigInteger)
-                },
-                where=full <= at + each * (self.count - 1),
-            )
-        )
+        row = {"key": name, "full_at": at + each}
+        numbers = {"at": at, "each": each, "fits": at + each * (self.count - 1)}
+        counted = await connection.execute(_TAKE, {**row, **numbers})
         if counted.rowcount == 1:
             return
-        row = (await connection.execute(select(full).where(rate_limits.c.key == name))).scalar_one()
-        wait = (row - each * (self.count - 1) - at) / 1000
+        query = select(rate_limits.c.full_at).where(rate_limits.c.key == name)
+        full = (await connection.execute(query)).scalar_one()
+        wait = (full - each * (self.count - 1) - at) / 1000
         raise TooMany(
             f"More than {self.count} {self.name} in {self.seconds:g} s", retry_after=round(max(wait, 0.01), 2)
         )

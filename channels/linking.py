@@ -126,7 +126,7 @@ class Linking:
         """The other conversation, when an order proves it; else a code."""
         now = self._now()
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             others = await links.same_customer(connection, known.id, now=now, fresh=self._fresh)
             if others:
                 return self._ask("consent_order", known.language, "verified_order", others[0])
@@ -173,6 +173,8 @@ class Linking:
         # A scanned code says nothing about the language; the chat it came from does.
         origin = await self.store.conversation(other)
         language = origin.language if origin is not None else known.language
+        if known.locale is None:
+            await self.store.set_locale(known.id, language)
         return self._ask("consent_code", language, "binding_code", code)
 
     def _ask(self, question: str, language: Language, proof: links.Proof, what: str) -> Reply:
@@ -193,7 +195,7 @@ class Linking:
             return Reply(text=say("code_bad", known.language))
         other: str | None = None
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             if proof == "binding_code":
                 other = await links.use_code(connection, what, at=now)
                 made: links.Proof = "binding_code"
@@ -215,7 +217,7 @@ class Linking:
         """Take a conversation out of its links and tell the others; those it was linked with."""
         now = self._now()
         async with self.store.write() as connection:
-            await self.store.bump(connection, conversation, 0)
+            await self.store.lock(connection, conversation)
             others = await links.unlink(connection, conversation, by=by, at=now)
         for other in others:
             await self._tell(other, "unlinked_other", f"unlinked:{conversation}:{other}:{now}")
@@ -248,7 +250,7 @@ async def link_by_identity(gateway: Gateway, conversation: Conversation, guest: 
         ]
     if fresh:
         async with gateway.store.write() as connection:
-            await gateway.store.bump(connection, conversation.id, 0)
+            await gateway.store.lock(connection, conversation.id)
             for other in fresh:
                 await links.link(connection, conversation.id, other, "identity_token", at=now_ms())
 

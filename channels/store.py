@@ -34,11 +34,12 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
+from bot.message import Inbound
 from bot.privacy.cipher import SealedJSON, SealedText
+from bot.sqlite import at_once
 from channels.channel import Conversation, Delivery, OutboxMessage, ShownButton
 
 _Position = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
@@ -273,20 +274,19 @@ class Store:
         """
         if self.embedded:
             async with self._turnstile.passed(urgent=urgent), self.engine.begin() as connection:
+                at_once(connection)
                 yield connection
         else:
             async with self.engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, *, much: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Look things up; `much` when that may go over whole tables, so that nobody has to wait for it."""
         async with self.engine.connect() as connection:
+            if self.embedded and not much:
+                at_once(connection)
             yield connection
-
-    def insert_once(self, table: Table, *columns: str) -> Any:
-        """INSERT that does nothing when a row with these columns is there already."""
-        dialect = sqlite if self.embedded else postgresql
-        return dialect.insert(table).on_conflict_do_nothing(index_elements=list(columns))
 
     # conversations
 
@@ -303,12 +303,12 @@ class Store:
         """The shopper's conversation at this door, made when there is none. Locks its row."""
         now = now_ms()
         await connection.execute(
-            self.insert_once(conversations, "channel", "account", "shopper").values(
-                id=new_id(), channel=channel, account=account, shopper=shopper,
-                customer=customer, locale=locale, seq=0, read_seq=0, reachable=True, apologised=False,
-                turn_lease_until=0, delivery_lease_until=0,
-                created_at=now, active_at=now,
-            )
+            insert_once(conversations, "channel", "account", "shopper"), {
+                "id": new_id(), "channel": channel, "account": account, "shopper": shopper,
+                "customer": customer, "locale": locale, "seq": 0, "read_seq": 0, "reachable": True, "apologised": False,
+                "turn_lease_until": 0, "delivery_lease_until": 0,
+                "created_at": now, "active_at": now,
+            }
         )  # fmt: skip
         mine = and_(
             conversations.c.channel == channel,
@@ -380,17 +380,17 @@ class Store:
             ).first()
             return _conversation(row) if row else None
 
-    async def bump(self, connection: AsyncConnection, conversation: str, by: int = 1) -> int:
-        """Take the next `by` sequence numbers and return the first. Locks the conversation."""
+    async def lock(self, connection: AsyncConnection, conversation: str) -> None:
+        """Lock the conversation's row to the end of this transaction; comes before everything else in it."""
         await connection.execute(
-            conversations.update()
-            .where(conversations.c.id == conversation)
-            .values(seq=conversations.c.seq + by)
+            conversations.update().where(conversations.c.id == conversation).values(seq=conversations.c.seq)
         )
-        last: int = (
-            await connection.execute(select(conversations.c.seq).where(conversations.c.id == conversation))
-        ).scalar_one()
-        return last - by + 1
+
+    async def bump(self, connection: AsyncConnection, conversation: str) -> int:
+        """Take the next sequence number. Locks the conversation."""
+        mine = conversations.c.id == conversation
+        await connection.execute(conversations.update().where(mine).values(seq=conversations.c.seq + 1))
+        return int((await connection.execute(select(conversations.c.seq).where(mine))).scalar_one())
 
     async def mark_read(self, conversation: str, seq: int) -> None:
         """The shopper has seen everything up to `seq`; never goes back."""
@@ -409,6 +409,12 @@ class Store:
         async with self.write() as connection:
             await connection.execute(
                 conversations.update().where(conversations.c.id == conversation).values(reachable=reachable)
+            )
+
+    async def set_locale(self, conversation: str, locale: str) -> None:
+        async with self.write() as connection:
+            await connection.execute(
+                conversations.update().where(conversations.c.id == conversation).values(locale=locale)
             )
 
     async def lease(self, lane: str, conversation: str, gateway: str, seconds: float) -> bool:
@@ -456,10 +462,10 @@ class Store:
         if seq is None:
             seq = await self.bump(connection, conversation)
         await connection.execute(
-            events.insert().values(
-                conversation=conversation, seq=seq, kind=kind, author=author,
-                audience=audience, body=body, at=now_ms(),
-            )
+            events.insert(), {
+                "conversation": conversation, "seq": seq, "kind": kind, "author": author,
+                "audience": audience, "body": body, "at": now_ms(),
+            }
         )  # fmt: skip
         return seq
 
@@ -511,6 +517,16 @@ class Store:
 
     # inbox
 
+    async def received(self, connection: AsyncConnection, inbound: Inbound) -> Received | None:
+        """What became of this message when it came before; None when it did not."""
+        query = select(inbox.c.id, inbox.c.conversation, inbox.c.seq).where(
+            inbox.c.channel == inbound.channel,
+            inbox.c.account == inbound.account,
+            inbox.c.dedup_key == inbound.dedup_key,
+        )
+        row = (await connection.execute(query)).first()
+        return Received(row.id, row.conversation, row.seq or 0, True) if row else None
+
     async def next_waiting(self, conversation: str, limit: int = 1) -> list[Waiting]:
         """The oldest messages of a conversation that are not done."""
         query = (
@@ -551,7 +567,7 @@ class Store:
     async def attach(self, waiting: Waiting, body: dict[str, Any], media: Sequence[dict[str, Any]]) -> None:
         """The message's files are here: write them into the message and into its line."""
         async with self.write() as connection:
-            await self.bump(connection, waiting.conversation, 0)  # locks the conversation's row
+            await self.lock(connection, waiting.conversation)
             await connection.execute(inbox.update().where(inbox.c.id == waiting.id).values(body=body))
             line = and_(events.c.conversation == waiting.conversation, events.c.seq == waiting.seq)
             row = (await connection.execute(select(events.c.body).where(line))).first()
@@ -627,11 +643,11 @@ class Store:
     ) -> int | None:
         """Store one message: outbox, event log and buttons. None when it is stored already."""
         inserted = await connection.execute(
-            self.insert_once(outbox, "inbound", "ordinal").values(
-                id=draft.id, conversation=conversation.id, channel=conversation.channel, inbound=inbound,
-                ordinal=draft.ordinal, seq=0, author=draft.author, body=draft.body, state="pending",
-                attempts=0, next_at=next_at, created_at=now_ms(),
-            )
+            insert_once(outbox, "inbound", "ordinal"), {
+                "id": draft.id, "conversation": conversation.id, "channel": conversation.channel, "inbound": inbound,
+                "ordinal": draft.ordinal, "seq": 0, "author": draft.author, "body": draft.body, "state": "pending",
+                "attempts": 0, "next_at": next_at, "created_at": now_ms(),
+            }
         )  # fmt: skip
         if inserted.rowcount == 0:
             return None
@@ -758,13 +774,14 @@ class Store:
                 .values(state="failed", error="the platform reports that it did not arrive")
             )
 
-    async def unhold(self, connection: AsyncConnection, conversation: str) -> None:
-        """The shopper wrote: what had to wait for that may go out."""
-        await connection.execute(
+    async def unhold(self, connection: AsyncConnection, conversation: str) -> bool:
+        """The shopper wrote: what had to wait for that may go out. False when nothing had to."""
+        result = await connection.execute(
             outbox.update()
             .where(outbox.c.conversation == conversation, outbox.c.state == "held")
             .values(state="pending", attempts=0, next_at=0)
         )
+        return bool(result.rowcount)
 
     async def give_back_claims(self, *, at_start: bool = False) -> None:
         """What a gateway claimed and died with goes out normally. Embedded, nobody else can hold a claim at start."""
@@ -829,13 +846,13 @@ class Store:
         """Why this reply was given (or withheld), in the words of the components that made it."""
         score = explain.get("score", explain.get("confidence"))
         await connection.execute(
-            self.insert_once(audit, "reply").values(
-                reply=reply, conversation=conversation, inbound=inbound, outcome=outcome,
-                intent=str(explain["intent"])[:128] if explain.get("intent") else None,
-                score=float(score) if isinstance(score, int | float) else None,
-                reasons=explain.get("reasons") or [], versions=explain.get("versions") or {},
-                receipts=list(receipts), explain=explain, at=now_ms(),
-            )
+            insert_once(audit, "reply"), {
+                "reply": reply, "conversation": conversation, "inbound": inbound, "outcome": outcome,
+                "intent": str(explain["intent"])[:128] if explain.get("intent") else None,
+                "score": float(score) if isinstance(score, int | float) else None,
+                "reasons": explain.get("reasons") or [], "versions": explain.get("versions") or {},
+                "receipts": list(receipts), "explain": explain, "at": now_ms(),
+            }
         )  # fmt: skip
 
     async def ping(self) -> None:

@@ -36,23 +36,34 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import ChannelError, SettingsError, TooMany
-from bot.message import Attachment, Inbound
+from bot.message import Attachment, Inbound, Language
 from bot.privacy.cipher import SealedText
 from bot.settings import Settings, TelegramSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
 from channels.gateway import SAY, Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
+from channels.outgoing import Link, Outgoing, Upload
 from channels.store import conversations
+from channels.tokens import file_links, load_secret
 
 logger = logging.getLogger(__name__)
 
 MAX_UNITS = 4000  # UTF-16 units of one text; Telegram's limit is 4096 after parsing
 MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes, getFile
+# Most bytes of an upload, by ending.
+_PHOTO, _OTHER = 10 * 1024 * 1024, 50 * 1024 * 1024
+TAKES = {
+    "jpg": _PHOTO,
+    "png": _PHOTO,
+    **dict.fromkeys(("ogg", "mp3", "m4a", "amr", "spx", "pdf", "mp4", "webm"), _OTHER),
+}
+VOICES = (".ogg", ".mp3", ".m4a")  # played as a voice; others are documents
 ALBUM = 1.0  # seconds in which the pictures of one album arrive
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
+TYPING = 4.0  # seconds after which it is shown again: Telegram takes it away after five
 PACE = 1.0  # seconds between two messages to one chat
 BUTTON = 40  # characters of a button's title that phones show
 
@@ -114,6 +125,7 @@ class TelegramChannel:
         *,
         secret: bytes = b"",
         public_url: str = "",
+        link: Link = lambda _: None,
         pace: float = PACE,
         patience: float = 1.0,
     ) -> None:
@@ -122,6 +134,7 @@ class TelegramChannel:
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._gateway = gateway
         self._media = media
+        self._outgoing = Outgoing(media, link, TAKES, longest=None)
         self._secret = secret
         self._public_url = public_url.rstrip("/")
         self._pace = pace
@@ -377,7 +390,7 @@ class TelegramChannel:
                 )
             ).first() is None
             await connection.execute(
-                self._gateway.store.insert_once(albums, "account", "update_id").values(
+                insert_once(albums, "account", "update_id").values(
                     account=account.name,
                     update_id=int(update["update_id"]),
                     album=album,
@@ -429,7 +442,7 @@ class TelegramChannel:
             return Delivery("failed", reason=f"telegram.{conversation.account} is not configured any more")
         message, chat = messages[0], conversation.shopper
         try:
-            number = await self._send(account, chat, message)
+            number = await self._send(account, chat, message, conversation.language)
         except RetryAfter as exc:
             after = (
                 exc.retry_after
@@ -452,30 +465,50 @@ class TelegramChannel:
             return Delivery("unknown", reason=f"no answer in time: {account.redacted(exc)}")
         except NetworkError as exc:
             return Delivery("retry", reason=account.redacted(exc))
+        except ChannelError as exc:
+            return Delivery("failed", reason=str(exc))
         self._sent.pop(message.id, None)
         return Delivery(platform_id=str(number))
 
-    async def _send(self, account: TelegramAccount, chat: str, message: OutboxMessage) -> int:
-        """Pictures, then text in pieces, the buttons under the last. Goes on where a retry left off."""
+    async def _send(
+        self, account: TelegramAccount, chat: str, message: OutboxMessage, language: Language
+    ) -> int:
+        """Files, then text in pieces, the buttons under the last. Goes on where a retry left off."""
         keyboard = InlineKeyboardMarkup(
             [[InlineKeyboardButton(b.title[:BUTTON], callback_data=b.token)] for b in message.buttons]
         )
-        pictures = [item for item in message.media if item.get("kind") == "image"]
-        pieces = split_units(_markup(message), plain_text(message, self.capabilities))
+        files = [await self._outgoing.prepare(item, language) for item in message.media]
+        links = [(file, False) for file in files if isinstance(file, str)]
+        uploads = [file for file in files if isinstance(file, Upload)]
+        pieces = [*split_units(_markup(message), plain_text(message, self.capabilities)), *links]
         number = 0
-        for n in range(self._sent.get(message.id, 0), len(pictures) + len(pieces)):
+        for n in range(self._sent.get(message.id, 0), len(uploads) + len(pieces)):
             await self._slow_down(account, chat)
-            if n < len(pictures):
-                found = await self._media.get(str(pictures[n]["media_id"]))
-                if found is not None:
-                    number = (await account.bot.send_photo(chat, found[0])).message_id
+            if n < len(uploads):
+                number = await self._send_file(account, chat, uploads[n], language)
             else:
-                text, marked = pieces[n - len(pictures)]
-                last = n == len(pictures) + len(pieces) - 1
+                text, marked = pieces[n - len(uploads)]
+                last = n == len(uploads) + len(pieces) - 1
                 markup = keyboard if last and message.buttons else None
                 number = await self._send_text(account, chat, text, marked, markup)
             self._sent[message.id] = n + 1
         return number
+
+    async def _send_file(self, account: TelegramAccount, chat: str, file: Upload, language: Language) -> int:
+        """A picture or a voice as such, anything else as a document; what Telegram refuses is a link."""
+        send: Any = account.bot.send_document
+        if file.kind == "image":
+            send = account.bot.send_photo
+        elif file.name.endswith(VOICES):
+            send = account.bot.send_voice
+        try:
+            return int((await send(chat, file.content, filename=file.name)).message_id)
+        except BadRequest as exc:
+            if "chat not found" in str(exc).lower():
+                raise
+            logger.warning("telegram.file_refused chat=%s reason=%s", chat, account.redacted(exc))
+        words = self._outgoing.words(file.media_id, file.kind, language)
+        return await self._send_text(account, chat, words, False, None)
 
     async def _send_text(
         self,
@@ -528,7 +561,7 @@ class TelegramChannel:
             except TelegramError as exc:
                 logger.debug("telegram.typing_ignored reason=%s", account.redacted(exc))
                 return
-            await asyncio.sleep(4)
+            await asyncio.sleep(TYPING)
 
 
 def _file(message: dict[str, Any]) -> dict[str, Any] | None:
@@ -597,11 +630,9 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
             raise SettingsError(
                 f"telegram.{name} uses a webhook: gateway.public_url must be the https address of this gateway."
             )
-    from channels.tokens import load_secret
-
     secret = load_secret(settings.gateway.secret, settings.data_path("gateway.secret"))
+    public_url = settings.gateway.public_url or ""
+    link = file_links(settings)
     gateway.add(
-        TelegramChannel(
-            gateway, settings.telegram, media, secret=secret, public_url=settings.gateway.public_url or ""
-        )
+        TelegramChannel(gateway, settings.telegram, media, secret=secret, public_url=public_url, link=link)
     )

@@ -79,7 +79,7 @@ class Telemetry:
             (self.reasons, select(cases.c.reason, func.count()).group_by(cases.c.reason)),
             (self.replies, select(audit.c.outcome, func.count()).group_by(audit.c.outcome)),
         )
-        async with self.gateway.store.read() as connection:
+        async with self.gateway.store.read(much=True) as connection:
             for gauge, query in counts:
                 gauge.clear()
                 for *labels, count in (await connection.execute(query)).all():

@@ -83,6 +83,22 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "现在咨询的人很多，这条消息没能收下，请过一会儿再发一次。",
         "en": "Too many people are writing right now, so this message was not taken. Please send it again in a moment.",
     },
+    "link_image": {
+        "zh": "给您发了一张图片，请点开查看（链接很快会失效）：\n{address}",
+        "en": "A picture for you; the link is good for a short while:\n{address}",
+    },
+    "link_voice": {
+        "zh": "给您发了一条语音，请点开收听（链接很快会失效）：\n{address}",
+        "en": "A voice message for you; the link is good for a short while:\n{address}",
+    },
+    "link_video": {
+        "zh": "给您发了一段视频，请点开查看（链接很快会失效）：\n{address}",
+        "en": "A video for you; the link is good for a short while:\n{address}",
+    },
+    "link_file": {
+        "zh": "给您发了一个文件，请点开查看（链接很快会失效）：\n{address}",
+        "en": "A file for you; the link is good for a short while:\n{address}",
+    },
     "button_gone": {
         "zh": "这个选项已经失效了，请直接告诉我您需要什么。",
         "en": "That choice is no longer available. Please tell me what you need.",
@@ -90,7 +106,7 @@ TEXTS: dict[str, dict[Language, str]] = {
 }
 
 _CJK = re.compile(r"[\u3400-\u9fff]")
-_LATIN = re.compile(r"[A-Za-z]{2,}")
+_LATIN = re.compile(r"\b[A-Za-z]{2,}\b")  # a word: the code in bind_KX7M2PQ9 is in no language
 
 
 def say(key: str, language: Language, **values: object) -> str:

@@ -17,6 +17,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 import jwt
 
 from bot.exceptions import SettingsError, TokenRejected
-from bot.settings import SiteSettings
+from bot.settings import Settings, SiteSettings
 
 MAX_IDENTITY_LIFE = 3600  # seconds; a shop that signs for longer has misunderstood something
 _LEEWAY = 60  # seconds two clocks may differ
@@ -187,6 +188,18 @@ class Tokens:
     def _mac(self, *parts: str) -> str:
         digest = hmac.new(self._secret, "\x1f".join(parts).encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest[:24]).decode()
+
+
+def file_links(settings: Settings) -> Callable[[str], str | None]:
+    """Makes addresses under which a shopper opens a file for a while; None where the gateway has no public one."""
+    public = (settings.gateway.public_url or "").rstrip("/")
+    secret = load_secret(settings.gateway.secret, settings.data_path("gateway.secret"))
+    tokens, life = Tokens(secret, settings.sites), settings.media.link_life
+
+    def link(media_id: str) -> str | None:
+        return f"{public}/media/{media_id}?{tokens.sign_link(media_id, life)}" if public else None
+
+    return link
 
 
 def key_id(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""The web chat's side of the gateway: WebSocket, event stream with POST, uploads, pages.
+"""The web chat's side of the gateway: WebSocket, event stream with POST, files.
 
 The protocol is written down in docs/web-chat.md. The event log is the delivery: a connection knows the
 last line it has, gets every later one, and a client that lost its connection asks from where it was.
@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from bot.database import now_ms
 from bot.exceptions import ChannelError, MediaRefused, StorageUnavailable, TokenRejected, TooMany
 from bot.message import Attachment, Inbound
 from bot.settings import Settings
+from channels import pages
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import Gateway
 from channels.limits import Limit
@@ -33,8 +33,6 @@ from channels.store import Event, events
 from channels.tokens import Tokens, Visitor
 
 logger = logging.getLogger(__name__)
-
-STATIC = Path(__file__).parent / "static"
 
 AUTH, REPLACED, RATE = 4401, 4408, 4429  # close codes
 MAX_FRAME = 64 * 1024  # bytes
@@ -97,10 +95,7 @@ class WebChannel:
     # Channel
 
     def routes(self, app: web.Application) -> None:
-        app.router.add_get("/", self._demo_page)
-        app.router.add_get("/chat", self._chat_page)
-        for name, kind in _ASSETS.items():
-            app.router.add_get(f"/{name}", _asset(name, kind))
+        pages.routes(app, self.settings)
         app.router.add_get("/web/socket", self._socket)
         app.router.add_post("/web/session", self._session)
         app.router.add_get("/web/stream", self._stream)
@@ -513,7 +508,7 @@ class WebChannel:
         store = self.gateway.store
         body = {"of": of, "score": score, "comment": comment}
         async with store.write() as connection_:
-            await store.bump(connection_, connection.conversation, 0)
+            await store.lock(connection_, connection.conversation)
             mine = (
                 await connection_.execute(
                     events.select().where(
@@ -748,35 +743,6 @@ class WebChannel:
             },
         )
 
-    # pages
-
-    async def _demo_page(self, request: web.Request) -> web.Response:
-        return self._page(request, "index.html", "'none'")
-
-    async def _chat_page(self, request: web.Request) -> web.Response:
-        settings = self.settings.sites.get(request.query.get("site", "demo"))
-        origins = " ".join(settings.origins) if settings else ""
-        return self._page(request, "chat.html", f"'self' {origins}".strip())
-
-    def _page(self, request: web.Request, name: str, ancestors: str) -> web.Response:
-        host = request.host
-        sockets = f"ws://{host} wss://{host}" if all(c.isalnum() or c in ".:-[]" for c in host) else ""
-        text = (STATIC / name).read_text(encoding="utf-8").replace("{{shop_url}}", self.settings.shop.url)
-        return web.Response(
-            text=text,
-            content_type="text/html",
-            headers={
-                "Content-Security-Policy": (
-                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-                    f"connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; "
-                    f"frame-ancestors {ancestors}"
-                ),
-                "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "no-referrer",  # the address may hold an identity token
-                "Cache-Control": "no-cache",
-            },
-        )
-
     async def _on_shutdown(self, _: web.Application) -> None:
         self._stopping.set()
         open_ones = [connection for mine in self._connections.values() for connection in mine]
@@ -787,31 +753,6 @@ class WebChannel:
 
 class _BadFrame(ValueError):
     """A frame that does not fit; the message goes back to the client's author."""
-
-
-_ASSETS = {
-    "embed.js": "text/javascript",
-    "page.css": "text/css",
-    "favicon.svg": "image/svg+xml",
-    "page.js": "text/javascript",
-}
-
-
-def _asset(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def asset(_: web.Request) -> web.Response:
-        return web.Response(
-            text=(STATIC / name).read_text(encoding="utf-8"),
-            content_type=kind,
-            charset="utf-8",
-            headers={
-                "Cache-Control": "public, max-age=300",
-                "X-Content-Type-Options": "nosniff",
-                "Cross-Origin-Resource-Policy": "cross-origin",
-                "Access-Control-Allow-Origin": "*",  # scripts are public; needed for integrity attributes
-            },
-        )
-
-    return asset
 
 
 async def _hello(socket: web.WebSocketResponse) -> dict[str, Any] | None:

@@ -24,25 +24,28 @@ from aiohttp import web
 from sqlalchemy import BigInteger, Column, String, Table, Text, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import ChannelError, OwnershipLost, TooMany
 from bot.handoff import cases
 from bot.handoff.ownership import Ownership
 from bot.message import Attachment, Handoff, Inbound
 from bot.settings import Settings, WecomSettings
-from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
+from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import SAY, Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
+from channels.outgoing import Link, Outgoing, Upload
 from channels.store import inbox
 from channels.texts import say
+from channels.tokens import file_links
 from channels.wechat import allowance
-from channels.wechat.api import BAD_TOKEN, tokens
-from channels.wechat.envelope import Envelope, LetterRefused, read_key, split_bytes
+from channels.wechat.api import BAD_TOKEN, FILE_REFUSED, tokens
+from channels.wechat.envelope import Envelope, LetterRefused, read_key
 
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 2048  # of one text, documented
+TAKES = {"jpg": 10_000_000, "png": 10_000_000, "amr": 2_000_000}  # most bytes of a temporary file, documented
 PULL_LIMIT = 100  # of the 1000 allowed: the cursor is kept after each page, so a kill repeats little
 RING_LIFE = 9 * 60  # seconds a ring's token is used; it is good for 10 minutes
 HISTORY = 300  # seconds: on the very first pull, older messages are history and not answered
@@ -124,6 +127,30 @@ class WecomApi:
         if len(data) > limit:
             raise WecomError(45001, "media is too large")
         return data
+
+    async def upload(self, kind: str, name: str, content: bytes, content_type: str) -> str:
+        """Keep a file with the platform for three days; its name there.
+
+        Raises:
+            WecomError: refused, or not reached.
+        """
+        token = await self._token()
+        try:
+            return await self._upload(token, kind, name, content, content_type)
+        except WecomError as exc:
+            if exc.code not in BAD_TOKEN:
+                raise
+        return await self._upload(await self._token(stale=token), kind, name, content, content_type)
+
+    async def _upload(self, token: str, kind: str, name: str, content: bytes, content_type: str) -> str:
+        form = aiohttp.FormData()
+        form.add_field("media", content, filename=name, content_type=content_type)
+        query = {"access_token": token, "type": kind}
+        return str(
+            (await self._answer(self._http().post(self._url("media/upload"), params=query, data=form)))[
+                "media_id"
+            ]
+        )
 
     def _url(self, path: str) -> str:
         return f"{self._settings.base_url.rstrip('/')}/cgi-bin/{path}"
@@ -210,9 +237,17 @@ class WecomChannel:
     name = "wecom"
     capabilities = Capabilities(max_bytes=MAX_BYTES, batch=8, attempts=5)
 
-    def __init__(self, gateway: Gateway, enterprises: dict[str, WecomSettings], media: MediaStore) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        enterprises: dict[str, WecomSettings],
+        media: MediaStore,
+        *,
+        link: Link = lambda _: None,
+    ) -> None:
         self._gateway = gateway
         self._media = media
+        self._outgoing = Outgoing(media, link, TAKES)
         self._enterprises = {
             name: _Enterprise(gateway, name, settings) for name, settings in enterprises.items()
         }
@@ -499,7 +534,7 @@ class WecomChannel:
     async def _remember(self, connection: AsyncConnection, account: str, msgid: str) -> bool:
         """False when it was remembered already."""
         result = await connection.execute(
-            self._gateway.store.insert_once(inbox, "channel", "account", "dedup_key").values(
+            insert_once(inbox, "channel", "account", "dedup_key").values(
                 id=hashlib.sha256(f"{account}:{msgid}".encode()).hexdigest()[:32],
                 conversation="",
                 channel=self.name,
@@ -601,7 +636,7 @@ class WecomChannel:
     # out
 
     async def deliver(self, conversation: Conversation, messages: Sequence[OutboxMessage]) -> Delivery:
-        """Merged to as few texts as the bytes allow; each named, so that a repeat is no second message."""
+        """Merged to as few messages as the bytes allow; each named, so that a repeat is no second message."""
         name, _, open_kfid = conversation.account.partition(":")
         enterprise = self._enterprises.get(name)
         if enterprise is None:
@@ -611,28 +646,45 @@ class WecomChannel:
         spendable = left.remaining if messages[0].author == "person" else left.remaining - 1
         if spendable <= 0:
             return Delivery("held", reason="WeCom's allowance is used up until the shopper writes again")
-        text = "\n\n".join(part for message in messages if (part := plain_text(message, self.capabilities)))
-        pieces = split_bytes(text, MAX_BYTES)
-        if len(pieces) > spendable:
-            pieces = pieces[:spendable]
-            pieces[-1] = split_bytes(pieces[-1], MAX_BYTES - 3)[0] + "…"
         msgid = ""
+        try:
+            pieces = await self._outgoing.pieces(
+                messages, conversation.language, self.capabilities, spendable
+            )
+        except ChannelError as exc:
+            return Delivery("failed", reason=str(exc))
         for n, piece in enumerate(pieces):
             msgid = _msgid(f"{messages[0].id}:{n}")
-            body = {
-                "touser": conversation.shopper,
-                "open_kfid": open_kfid,
-                "msgid": msgid,
-                "msgtype": "text",
-                "text": {"content": piece},
-            }
+            body = {"touser": conversation.shopper, "open_kfid": open_kfid, "msgid": msgid}
             try:
-                await enterprise.api.call("kf/send_msg", body)
+                content = await self._content(enterprise, conversation, piece)
+                await enterprise.api.call("kf/send_msg", {**body, **content})
             except WecomError as exc:
                 return await self._refused(enterprise, conversation, open_kfid, exc)
             async with self._gateway.store.write() as connection:
                 await allowance.spend(connection, conversation.id)
         return Delivery(platform_id=msgid)
+
+    async def _content(
+        self, enterprise: _Enterprise, conversation: Conversation, piece: str | Upload
+    ) -> dict[str, Any]:
+        """The part of a message that says what it is. A file the platform refuses is a link.
+
+        Raises:
+            WecomError: the platform refuses for another reason, or is not reached.
+        """
+        if isinstance(piece, Upload):
+            try:
+                media_id = await enterprise.api.upload(
+                    piece.kind, piece.name, piece.content, piece.content_type
+                )
+                return {"msgtype": piece.kind, piece.kind: {"media_id": media_id}}
+            except WecomError as exc:
+                if exc.code not in FILE_REFUSED:
+                    raise
+                logger.warning("wecom.file_refused conversation=%s reason=%s", conversation.id, exc)
+            piece = self._outgoing.words(piece.media_id, piece.kind, conversation.language)
+        return {"msgtype": "text", "text": {"content": piece}}
 
     async def _refused(
         self, enterprise: _Enterprise, conversation: Conversation, open_kfid: str, error: WecomError
@@ -727,4 +779,4 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
         SettingsError: a token or key is missing.
     """
     if settings.wecom:
-        gateway.add(WecomChannel(gateway, settings.wecom, media))
+        gateway.add(WecomChannel(gateway, settings.wecom, media, link=file_links(settings)))

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import OwnershipLost
 from bot.handoff import cases, timers
 
@@ -125,9 +124,5 @@ async def hold(connection: AsyncConnection, conversation: str, token: int, owner
 
 async def _make_row(connection: AsyncConnection, conversation: str) -> None:
     """A write comes first, so that SQLite takes its write lock before anything is read."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    await connection.execute(
-        insert(ownership)
-        .values(conversation=conversation, owner="bot", token=0, since=now_ms())
-        .on_conflict_do_nothing(index_elements=["conversation"])
-    )
+    row = {"conversation": conversation, "owner": "bot", "token": 0, "since": now_ms()}
+    await connection.execute(insert_once(ownership, "conversation"), row)

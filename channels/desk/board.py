@@ -90,7 +90,7 @@ class Board:
 
     async def read(self, ids: Sequence[str] | None = None) -> list[Row]:
         """The rows of all open cases, or of these conversations whatever their state."""
-        async with self._store.read() as connection:
+        async with self._store.read(much=True) as connection:
             return await read_rows(connection, ids)
 
 

@@ -391,7 +391,7 @@ class DeskPlans:
             **({"note": dict(note)} if note else {}),
         }  # fmt: skip
         async with self.store.write() as connection:
-            await self.store.bump(connection, current.conversation, 0)  # locks the row
+            await self.store.lock(connection, current.conversation)
             query = select(plans).where(plans.c.conversation == current.conversation, plans.c.state.in_(OPEN))
             for row in (await connection.execute(query)).all():
                 same = row.hash == plan.hash and row.token == current.token

@@ -237,7 +237,7 @@ class Rounds:
     ) -> None:
         """Hand over because somebody is idle, unless he wrote at this very moment."""
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             current, _, situation = await self.situation(connection, known)
             still, again = decide(self._now(), situation, self.settings, self.hours)
             if current.token != owner.token or still != step:
@@ -269,7 +269,7 @@ class Rounds:
             )
             return
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             await ownership.hold(connection, known.id, owner.token, owner.owner)
             if await self._rating_asked(connection, known.id, case):
                 return
@@ -424,7 +424,7 @@ class Rounds:
             return None
         score, comment = rating
         async with self.store.write() as connection:
-            await self.store.bump(connection, known.id, 0)
+            await self.store.lock(connection, known.id)
             query = (
                 select(events)
                 .where(

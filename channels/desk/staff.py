@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, func, select
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import DeskError
 from channels.limits import Limit
 from channels.store import Store
@@ -107,7 +107,7 @@ class Staff:
         hashed = await asyncio.to_thread(self._hasher.hash, password)
         async with self._store.write() as connection:
             await connection.execute(
-                self._store.insert_once(users, "name").values(
+                insert_once(users, "name").values(
                     name=name, role=role, password=hashed, active=True, created_at=self._now()
                 )
             )
@@ -124,7 +124,7 @@ class Staff:
             if anybody is not None:
                 return False
             made = await connection.execute(
-                self._store.insert_once(users, "name").values(
+                insert_once(users, "name").values(
                     name=name, role="admin", password=hashed, active=True, created_at=self._now()
                 )
             )
@@ -188,7 +188,7 @@ class Staff:
                 if not _NAME.fullmatch(name):
                     raise DeskError(f"{name!r} is no name", code="name")
                 made = await connection.execute(
-                    self._store.insert_once(users, "name").values(
+                    insert_once(users, "name").values(
                         name=name,
                         role=role,
                         password="",

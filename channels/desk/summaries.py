@@ -65,7 +65,7 @@ class Summaries:
             if text is None:
                 return
             async with self._store.write() as connection:
-                await self._store.bump(connection, conversation, 0)
+                await self._store.lock(connection, conversation)
                 current = await cases.open_case(connection, conversation)
                 if current is None or current.id != case.id:
                     return  # over already

@@ -323,7 +323,7 @@ class Desk:
                 )
                 .order_by(conversations.c.active_at.desc())
             )
-        async with self.store.read() as connection:
+        async with self.store.read(much=True) as connection:
             return list(dict.fromkeys((await connection.execute(query.limit(100))).scalars()))[:60]
 
     async def _find(self, words: str) -> list[str]:
@@ -331,7 +331,7 @@ class Desk:
         # JSON columns hold letters outside ASCII escaped, so the words are sought the way they are kept.
         written = json.dumps(words)[1:-1]
         found: list[str] = []
-        async with self.store.read() as connection:
+        async with self.store.read(much=True) as connection:
             for query in (
                 select(conversations.c.id)
                 .where(
@@ -529,7 +529,7 @@ class Desk:
         return _json({"seq": seq, "budget": await self.acts.budget(current.conversation)})
 
     async def _picture(self, request: web.Request, person: Person) -> web.Response:
-        """Send a picture: the body is the file; token and key are in the query."""
+        """Send a picture or a recording: the body is the file; token and key are in the query."""
         current = await self._mine(request, person, {"token": _number(request.query.get("token"))})
         key = request.query.get("key", "")[:64]
         if not key:
@@ -539,7 +539,7 @@ class Desk:
             data += chunk
             if len(data) > self.media.max_bytes:
                 raise MediaRefused(f"The file has more than {self.media.max_bytes} bytes", code="too_big")
-        attachment = await self.media.put(bytes(data))
+        attachment = await self.media.put(bytes(data), kinds=("image", "voice"))
         seq = await self.acts.reply(current, person.name, key=key, media=[attachment.model_dump()])
         return _json({"seq": seq, "budget": await self.acts.budget(current.conversation)})
 

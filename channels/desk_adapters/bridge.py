@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, func, or_, select
 
-from bot.database import metadata, now_ms
+from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import ChannelError, DeskError, OwnershipLost
 from bot.handoff import cases, ownership
 from bot.handoff.ownership import Ownership
@@ -299,7 +299,7 @@ class Bridge:
                 start = row.seq
         async with self.store.write() as connection:
             await connection.execute(
-                self.store.insert_once(threads, "desk", "conversation").values(
+                insert_once(threads, "desk", "conversation").values(
                     desk=self.desk, conversation=conversation, seq=max(0, start - 1), live=False, token=-1,
                     cursor=0, attempts=0, next_at=0, lease_until=0,
                 )
@@ -368,7 +368,7 @@ class Bridge:
         """Whether this delivery or message is new. Marks it."""
         async with self.store.write() as connection:
             made = await connection.execute(
-                self.store.insert_once(seen, "desk", "key").values(desk=self.desk, key=key[:128], at=now_ms())
+                insert_once(seen, "desk", "key").values(desk=self.desk, key=key[:128], at=now_ms())
             )
         return bool(made.rowcount == 1)
 
@@ -451,7 +451,7 @@ class Bridge:
             return
         async with self.store.write() as connection:
             made = await connection.execute(
-                self.store.insert_once(seen, "desk", "key").values(desk=self.desk, key=key[:128], at=now_ms())
+                insert_once(seen, "desk", "key").values(desk=self.desk, key=key[:128], at=now_ms())
             )
             if made.rowcount == 0:
                 return

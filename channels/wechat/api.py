@@ -34,6 +34,7 @@ WINDOW_CLOSED = frozenset({45015, 45047})
 NOT_ALLOWED = frozenset({48001, 50002})
 UNREACHABLE = frozenset({40003, 43004})
 TYPING = frozenset({45072, 45080, 45081})
+FILE_REFUSED = frozenset({40004, 40005, 40006, 40007, 40009, 40010, 45001, 45007})  # kind, size or length
 BUSY = frozenset({-1, 45009, 45011})
 
 REMEDIES = {
@@ -211,14 +212,20 @@ class OfficialAccountApi:
         }
         await self.call(lambda client: client.post("message/custom/send", data=data))
 
-    async def send_image(self, openid: str, content: bytes, name: str, content_type: str) -> None:
-        """Upload (temporary, three days) and send."""
+    async def send_file(self, openid: str, kind: str, name: str, content: bytes, content_type: str) -> None:
+        """Upload (temporary, three days) and send an image or a voice; again when the platform has lost it."""
 
         def work(client: GuardedClient) -> Any:
-            media = client.media.upload("image", (name, content, content_type))
-            return client.message.send_image(openid, media["media_id"])
+            media = client.media.upload(kind, (name, content, content_type))
+            send = client.message.send_voice if kind == "voice" else client.message.send_image
+            return send(openid, media["media_id"])
 
-        await self.call(work)
+        try:
+            await self.call(work)
+        except ApiError as exc:
+            if exc.code != 40007:
+                raise
+            await self.call(work)
 
     async def typing(self, openid: str, on: bool) -> None:
         data = {"touser": openid, "command": "Typing" if on else "CancelTyping"}

@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -25,11 +26,13 @@ from bot.database import now_ms
 from bot.exceptions import ChannelError, SettingsError, TooMany
 from bot.message import Attachment, Inbound
 from bot.settings import WechatSettings
-from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
+from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import PERSON, SAY, Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
+from channels.outgoing import Link, Outgoing, Upload, shortened
 from channels.texts import language_of, say
+from channels.tokens import file_links
 from channels.wechat import allowance, api
 from channels.wechat.api import ApiError, OfficialAccountApi
 from channels.wechat.envelope import (
@@ -37,7 +40,6 @@ from channels.wechat.envelope import (
     Letter,
     LetterRefused,
     read_key,
-    split_bytes,
     text_reply,
     transfer_reply,
 )
@@ -46,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 2048  # of one text (45002 beyond)
 PASSIVE = 4.3  # seconds of the platform's five that we use
+# Most bytes of a temporary file. For pictures the platform's page says both 2 and 10 MB.
+TAKES = {"jpg": 2_000_000, "png": 2_000_000, "amr": 2_000_000, "mp3": 2_000_000}
 SILENT = "success"  # accepted, nothing to show
 
 
@@ -83,11 +87,13 @@ class WechatChannel:
         engine: AsyncEngine,
         media: MediaStore,
         *,
+        link: Link = lambda _: None,
         passive: float = PASSIVE,
     ) -> None:
         self._gateway = gateway
         self._engine = engine
         self._media = media
+        self._outgoing = Outgoing(media, link, TAKES)
         self._passive = passive
         self._accounts = {name: _Account(name, settings, engine) for name, settings in accounts.items()}
         self._tries: dict[str, int] = {}  # push -> times seen, for accounts that can only answer passively
@@ -134,7 +140,7 @@ class WechatChannel:
         return web.Response(text=echo, content_type="text/plain")
 
     async def _push(self, request: web.Request) -> web.Response:
-        account = self._account(request)
+        account, came = self._account(request), time.monotonic()
         try:
             letter = account.envelope.open(request.query, await request.read())
             openid = str(letter.fields["FromUserName"])
@@ -145,7 +151,7 @@ class WechatChannel:
         except (KeyError, TypeError):
             logger.warning("wechat.push_refused account=%s reason=no sender or kind", account.name)
             return web.Response(status=400)
-        answer, messages = await self._answer(account, letter, openid, kind)
+        answer, messages = await self._answer(account, letter, openid, kind, came)
         if answer is None:
             return web.Response(text=SILENT)
         sealed = account.envelope.seal(
@@ -165,7 +171,7 @@ class WechatChannel:
         return response
 
     async def _answer(
-        self, account: _Account, letter: Letter, openid: str, kind: str
+        self, account: _Account, letter: Letter, openid: str, kind: str, came: float
     ) -> tuple[str | None, Sequence[OutboxMessage]]:
         """The passive reply (None: `success`) and the messages in it. Never raises once the push is stored."""
         fields = letter.fields
@@ -199,9 +205,9 @@ class WechatChannel:
         if len(self._tries) > 10_000:
             self._tries.clear()
         last = not account.passive_only or tries >= 3
-        over = await self._gateway.wait_for_turn(
-            received.message_id, self._passive if last else self._passive + 2
-        )
+        # The platform's clock runs since it sent the push: what storing it took is gone already.
+        left = came + (self._passive if last else self._passive + 2) - time.monotonic()
+        over = await self._gateway.wait_for_turn(received.message_id, max(0.0, left))
         if not over:
             if account.passive_only and last:
                 text = "还在为您查询，请回复任意字查看结果。\nStill looking. Reply with anything to see the result."
@@ -221,15 +227,19 @@ class WechatChannel:
         fitting: list[OutboxMessage] = []
         text = ""
         for message in messages:
-            longer = "\n\n".join(part for part in (text, plain_text(message, self.capabilities)) if part)
-            if len(longer.encode()) > MAX_BYTES or (message.image and not account.passive_only):
+            if message.media and not account.passive_only:
+                break  # files go out by the API
+            longer = "\n\n".join(
+                part for part in (text, self._outgoing.as_text(message, self.capabilities)) if part
+            )
+            if len(longer.encode()) > MAX_BYTES:
                 break
             fitting.append(message)
             text = longer
         rest = messages[len(fitting) :]
         if rest and account.passive_only and not fitting:  # nothing else would ever bring it
             fitting, rest = [rest[0]], rest[1:]
-            text = split_bytes(plain_text(fitting[0], self.capabilities), MAX_BYTES - 3)[0] + "…"
+            text = shortened(self._outgoing.as_text(fitting[0], self.capabilities), MAX_BYTES)
         if rest:
             await self._gateway.passively_delivered(rest, Delivery("retry", after=0.0))
         if not text:
@@ -351,9 +361,11 @@ class WechatChannel:
         spendable = left.remaining if messages[0].author == "person" else left.remaining - 1
         if spendable <= 0:
             return Delivery("held", reason="WeChat's allowance is used up until the shopper writes again")
-        pieces = _pieces(messages, self.capabilities, spendable)
         first = messages[0].id
         try:
+            pieces = await self._outgoing.pieces(
+                messages, conversation.language, self.capabilities, spendable
+            )
             for n, piece in enumerate(pieces):
                 if n < self._sent.get(first, 0):
                     continue
@@ -363,18 +375,25 @@ class WechatChannel:
                     await allowance.spend(connection, conversation.id)
         except ApiError as exc:
             return await self._refused(account, conversation, exc)
+        except ChannelError as exc:
+            return Delivery("failed", reason=str(exc))
         self._sent.pop(first, None)
         return Delivery()
 
-    async def _send(self, account: _Account, conversation: Conversation, piece: str | dict[str, str]) -> None:
+    async def _send(self, account: _Account, conversation: Conversation, piece: str | Upload) -> None:
         if isinstance(piece, str):
             await account.api.send_text(conversation.shopper, piece)
             return
-        found = await self._media.get(piece["media_id"])
-        if found is None:
-            logger.warning("wechat.image_gone conversation=%s", conversation.id)
-            return
-        await account.api.send_image(conversation.shopper, found[0], "image", found[1])
+        try:
+            await account.api.send_file(
+                conversation.shopper, piece.kind, piece.name, piece.content, piece.content_type
+            )
+        except ApiError as exc:
+            if exc.code not in api.FILE_REFUSED:
+                raise
+            logger.warning("wechat.file_refused conversation=%s reason=%s", conversation.id, exc)
+            words = self._outgoing.words(piece.media_id, piece.kind, conversation.language)
+            await account.api.send_text(conversation.shopper, words)
 
     async def _refused(self, account: _Account, conversation: Conversation, error: ApiError) -> Delivery:
         """What each of the platform's errors means for the message."""
@@ -435,28 +454,6 @@ def _pressed_menu(fields: dict[str, Any]) -> str | None:
     return str(token) if token else None
 
 
-def _pieces(
-    messages: Sequence[OutboxMessage], capabilities: Capabilities, budget: int
-) -> list[str | dict[str, str]]:
-    """Texts (merged, then split by bytes) and pictures, no more than the budget bears.
-
-    Splitting spends allowance, so what is too long for the budget is shortened, with a mark that it was.
-    """
-    text = "\n\n".join(part for message in messages if (part := plain_text(message, capabilities)))
-    pictures: list[str | dict[str, str]] = [
-        {"media_id": str(item["media_id"])}
-        for message in messages
-        for item in message.media
-        if item.get("kind") == "image"
-    ]
-    texts = split_bytes(text, MAX_BYTES)
-    room = max(1, budget - len(pictures)) if texts else 0
-    if len(texts) > room:
-        texts = texts[:room]
-        texts[-1] = split_bytes(texts[-1], MAX_BYTES - 3)[0] + "…"
-    return [*texts, *pictures][:budget]
-
-
 def install(app: web.Application, gateway: Gateway, settings: Any, media: MediaStore) -> None:
     """Open the door when an account is configured.
 
@@ -464,4 +461,6 @@ def install(app: web.Application, gateway: Gateway, settings: Any, media: MediaS
         SettingsError: an account lacks its token, appid or key.
     """
     if settings.wechat:
-        gateway.add(WechatChannel(gateway, settings.wechat, gateway.store.engine, media))
+        gateway.add(
+            WechatChannel(gateway, settings.wechat, gateway.store.engine, media, link=file_links(settings))
+        )

@@ -266,19 +266,3 @@ def transfer_reply(to: str, sender: str, account: str | None = None) -> str:
         f"<CreateTime>{int(time.time())}</CreateTime>"
         f"<MsgType><![CDATA[transfer_customer_service]]></MsgType>{named}</xml>"
     )
-
-
-def split_bytes(text: str, limit: int) -> list[str]:
-    """Pieces of at most `limit` UTF-8 bytes, cut between characters, at a line or sentence where possible."""
-    pieces: list[str] = []
-    rest = text
-    while len(rest.encode()) > limit:
-        head = rest.encode()[:limit].decode(errors="ignore")
-        cut = max(head.rfind(mark) for mark in ("\n", "。", "！", "？", ". ", "! ", "? "))
-        if cut >= len(head) // 2:
-            head = head[: cut + 1]
-        pieces.append(head.rstrip())
-        rest = rest[len(head) :].lstrip()
-    if rest:
-        pieces.append(rest)
-    return pieces

@@ -117,6 +117,21 @@ class FakeTelegram:
         self.shown[str(form["chat_id"])].append("<photo>")
         return self._ok(self._message(form))
 
+    def on_sendvoice(self, form: dict[str, Any]) -> web.Response:
+        return self._file("voice", form, (".ogg", ".mp3", ".m4a"))
+
+    def on_senddocument(self, form: dict[str, Any]) -> web.Response:
+        return self._file("document", form, ("",))
+
+    def _file(self, kind: str, form: dict[str, Any], endings: tuple[str, ...]) -> web.Response:
+        if self.errors:
+            error = self.errors.pop(0)
+            return self._error(error["code"], error["text"])
+        name = next(value for value in form.values() if hasattr(value, "filename")).filename
+        assert name.endswith(endings), f"Telegram plays no {name}"
+        self.shown[str(form["chat_id"])].append(f"<{kind} {name}>")
+        return self._ok(self._message(form))
+
     def _message(self, form: dict[str, Any]) -> dict[str, Any]:
         chat = int(form["chat_id"])
         return {"message_id": len(self.sent) + 1, "date": 1, "chat": {"id": chat, "type": "private"}}

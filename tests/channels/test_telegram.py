@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,16 +23,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.database import create_tables, make_engine
-from bot.exceptions import SettingsError
-from bot.message import Reply
+from bot.exceptions import SettingsError, TooMany
+from bot.message import Attachment, Reply
 from bot.settings import MediaSettings, Settings, TelegramSettings
 from channels.gateway import Gateway, Patience
-from channels.media import make_media_store
+from channels.media import KINDS, make_media_store
 from channels.rasa_client import RasaClient
 from channels.store import Store, inbox, outbox
 from channels.telegram import TelegramChannel, install, split_units, units
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.fake_telegram import SECRET, TOKEN, FakeTelegram
+from tests.channels.recordings import amr, mp3
 
 QUICK = Patience(first=0.02, longest=0.05, park_after=5, turn_attempts=2, sweep=0.05)
 
@@ -88,6 +91,7 @@ async def open_house(
         channel = TelegramChannel(
             gateway, {"shop": bot}, make_media_store(MediaSettings(), tmp_path),
             secret=b"x" * 32, public_url="https://shop.example", pace=pace, patience=0.05,
+            link=lambda name: f"https://shop.example/media/{name}",
         )  # fmt: skip
         gateway.add(channel)
         app = web.Application()
@@ -203,8 +207,6 @@ async def test_a_button_is_answered_mapped_and_counts_once(house: House) -> None
     ]
     await house.push(house.telegram.message(text="退款"))
     await house.until(lambda: house.telegram.sent)
-    import json
-
     data = json.loads(house.telegram.sent[0]["reply_markup"])["inline_keyboard"][0][0]["callback_data"]
     message = house.telegram.body(text="哪个？")
     person = {"id": 7, "is_bot": False, "first_name": "Anna"}
@@ -235,12 +237,14 @@ async def test_a_pause_is_kept_and_other_chats_go_on(house: House) -> None:
     ]
     await house.push(house.telegram.message(7, text="一"))
     await house.until(lambda: house.telegram.calls["sendMessage"] == 1)
+    asked = time.monotonic()
     await house.push(house.telegram.message(7, text="二"))
     await house.push(house.telegram.message(8, text="三"))
     await house.until(lambda: house.telegram.shown["8"])
-    assert [] == house.telegram.shown["7"]
     await house.until(lambda: len(house.telegram.shown["7"]) == 2)
 
+    first = next(sent["at"] for sent in house.telegram.sent if sent["chat_id"] == "7")
+    assert first - asked > 0.9, "it did not wait as long as it was asked to"
     assert ["echo: 一", "echo: 二"] == house.telegram.shown["7"]
 
 
@@ -299,12 +303,26 @@ async def test_a_server_error_is_tried_again(house: House) -> None:
     await house.until(lambda: house.telegram.shown["7"])
 
 
-async def test_typing_is_shown_and_stops(house: House) -> None:
-    house.rasa.delay = lambda body: 0.4
-    await house.push(house.telegram.message(text="hi"))
-    await house.until(lambda: house.telegram.shown["7"])
+async def test_typing_is_shown_again_until_the_answer_is_there_and_then_stops(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.telegram.TYPING", 0.05)
+    waiting = asyncio.Event()
 
-    assert 1 <= len(house.telegram.actions) and not house.channel._typing
+    async def turn(body: Any) -> Any:
+        await waiting.wait()
+        return [{"text": "da"}]
+
+    monkeypatch.setattr(house.rasa, "_turn", turn)
+    await house.push(house.telegram.message(text="hi"))
+    await house.until(lambda: len(house.telegram.actions) >= 3)
+    waiting.set()
+    await house.until(lambda: house.telegram.shown["7"])
+    await asyncio.sleep(0.1)
+    shown = len(house.telegram.actions)
+    await asyncio.sleep(0.3)
+
+    assert shown == len(house.telegram.actions) and not house.channel._typing
 
 
 async def test_pictures_of_an_album_are_one_message_with_its_caption(house: House) -> None:
@@ -326,22 +344,25 @@ async def test_pictures_of_an_album_are_one_message_with_its_caption(house: Hous
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "answer"),
     [
-        {"voice": {"file_id": "v", "duration": 3}},
-        {"video": {"file_id": "v"}},
-        {"document": {"file_id": "d", "mime_type": "application/pdf"}},
-        {"photo": [{"file_id": "gone", "width": 1, "height": 1}]},
-        {"photo": [{"file_id": "big", "width": 1, "height": 1, "file_size": 90_000_000}]},
-        {"location": {"latitude": 1, "longitude": 2}},
-        {"contact": {"phone_number": "13800000000", "user_id": 99}},
+        ({"voice": {"file_id": "v", "duration": 3}}, "听不了语音"),
+        ({"video": {"file_id": "v"}}, "看不懂视频"),
+        ({"document": {"file_id": "d", "mime_type": "application/pdf"}}, "再发一次"),
+        ({"photo": [{"file_id": "gone", "width": 1, "height": 1}]}, "再发一次"),
+        ({"photo": [{"file_id": "big", "width": 1, "height": 1, "file_size": 90_000_000}]}, "再发一次"),
+        ({"location": {"latitude": 1, "longitude": 2}}, "看不懂"),
+        ({"contact": {"phone_number": "13800000000", "user_id": 99}}, "看不懂"),
     ],
 )
-async def test_every_other_kind_gets_one_sensible_answer(house: House, content: dict[str, Any]) -> None:
+async def test_every_other_kind_gets_one_sensible_answer(
+    house: House, content: dict[str, Any], answer: str
+) -> None:
     await house.push(house.telegram.message(**content))
     await house.until(lambda: house.telegram.shown["7"])
 
-    assert 1 == len(house.telegram.shown["7"]) and not house.rasa.turns
+    [shown] = house.telegram.shown["7"]
+    assert answer in shown and not house.rasa.turns
 
 
 async def test_only_a_shoppers_own_contact_is_believed(house: House) -> None:
@@ -390,6 +411,26 @@ async def test_polling_confirms_only_what_is_stored_and_loses_nothing_over_a_res
         await house.until(lambda: telegram.confirmed == telegram.next_id + 1)
 
     assert ["一", "二"] == [turn["message"] for turn in rasa.turns]
+
+
+async def test_what_the_gateway_cannot_take_stays_with_telegram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telegram = FakeTelegram()
+    async with open_house(tmp_path, telegram=telegram, mode="polling") as house:
+        receive, full = house.gateway.receive, asyncio.Event()
+
+        async def refuses(*given: Any, **more: Any) -> Any:
+            full.set()
+            raise TooMany("full", retry_after=1)
+
+        monkeypatch.setattr(house.gateway, "receive", refuses)
+        telegram.write("一")
+        await asyncio.wait_for(full.wait(), 10)
+        assert telegram.confirmed <= telegram.next_id, "confirmed before it was stored"
+        monkeypatch.setattr(house.gateway, "receive", receive)
+        await house.until(lambda: telegram.shown["7"])
+        await house.until(lambda: telegram.confirmed == telegram.next_id + 1)
 
 
 async def test_the_gateway_starts_without_telegram_and_catches_up(tmp_path: Path) -> None:
@@ -476,6 +517,42 @@ async def test_a_person_speaks_through_the_same_door(house: House) -> None:
     )
     await house.gateway.say_as_person(known.id, owner.token, Reply(text="我来帮您"), agent="小林", key="k")
     await house.until(lambda: "我来帮您" in house.telegram.shown["7"])
+
+
+@pytest.mark.parametrize(
+    ("data", "arrives"),
+    [(b"OggS" + bytes(24) + b"OpusHead", "<voice voice.ogg>"), (mp3(70), "<voice voice.mp3>"),
+     (amr(5), "<document voice.amr>")],
+    ids=["ogg", "mp3", "amr"],
+)  # fmt: skip
+async def test_a_recording_of_the_desk_is_played_where_telegram_can(
+    house: House, data: bytes, arrives: str
+) -> None:
+    await from_a_person(house, data)
+    await house.until(lambda: arrives in house.telegram.shown["7"])
+
+
+async def test_a_recording_telegram_refuses_is_a_link_that_expires(house: House) -> None:
+    house.telegram.errors = [{"code": 400, "text": "Bad Request: VOICE_MESSAGES_FORBIDDEN"}]
+    file = await from_a_person(house, mp3(5))
+    await house.until(lambda: f"https://shop.example/media/{file.media_id}" in house.telegram.shown["7"][-1])
+
+
+async def from_a_person(house: House, data: bytes) -> Attachment:
+    """A file that somebody at the desk sends."""
+    errors, house.telegram.errors = house.telegram.errors, []
+    await house.push(house.telegram.message(text="hi"))
+    await house.until(lambda: house.telegram.shown["7"])
+    house.telegram.errors = errors
+    file = await house.channel._media.put(data, kinds=KINDS)
+    known = await house.known()
+    owner = await house.gateway.hand_over(
+        known.id, await house.gateway.owner(known.id), "person", agent="小林"
+    )
+    await house.gateway.say_as_person(
+        known.id, owner.token, Reply(), agent="小林", key="k", media=[file.model_dump()]
+    )
+    return file
 
 
 @given(st.text(alphabet=st.sampled_from("ab 退\n😀"), max_size=300), st.integers(4, 100))

@@ -24,9 +24,9 @@ from PIL import Image
 from bot.settings import Settings
 from channels.app import GATEWAY, make_app
 from channels.gateway import Patience
+from channels.pages import STATIC
 from channels.rasa_client import RasaClient
 from channels.tokens import key_id
-from channels.web import STATIC
 from tests.channels.fake_rasa import FakeRasa
 
 SECRET = "a-secret-of-the-demo-site-of-32-bytes"

@@ -25,15 +25,16 @@ from PIL import Image
 
 from bot.database import create_tables, make_engine
 from bot.identity import links
-from bot.message import Inbound
+from bot.message import Attachment, Inbound, Reply
 from bot.settings import MediaSettings, Settings, WecomSettings
 from channels.gateway import Gateway, Patience
 from channels.linking import Linking
-from channels.media import make_media_store
+from channels.media import KINDS, MediaStore, make_media_store
 from channels.rasa_client import RasaClient
 from channels.store import Store
 from channels.wecom import WecomChannel, cursors
 from tests.channels.fake_rasa import FakeRasa
+from tests.channels.recordings import amr, mp3
 from tests.channels.wechat.fake_wechat import KEY, TOKEN, seal, sealed_query, sign, wrap
 
 CORP, KFID = "ww0123456789abcdef", "wkA"
@@ -61,12 +62,15 @@ class FakeWecom:
     tokens: int = 0
     refuse_token: int = 0  # errcode
     files: dict[str, bytes] = field(default_factory=dict)
+    refuse_upload: int = 0  # errcode
+    codes: dict[str, float] = field(default_factory=dict)  # of events: good for 20 seconds, once
     too_late: bool = False  # the codes of events have run out
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/cgi-bin/gettoken", self.gettoken)
         app.router.add_get("/cgi-bin/media/get", self.media)
+        app.router.add_post("/cgi-bin/media/upload", self.upload)
         app.router.add_post("/cgi-bin/kf/account/list", self.accounts)
         app.router.add_post("/cgi-bin/kf/add_contact_way", self.contact_way)
         app.router.add_post("/cgi-bin/kf/sync_msg", self.sync)
@@ -105,12 +109,17 @@ class FakeWecom:
         body = json.loads(await request.read())
         shopper = body["touser"]
         assert len(body["msgid"]) <= 32 and body["msgid"].isalnum()
-        assert len(body["text"]["content"].encode()) <= 2048
+        if body["msgtype"] == "text":
+            assert len(body["text"]["content"].encode()) <= 2048
+            said = body["text"]["content"]
+        else:
+            assert body[body["msgtype"]]["media_id"] in self.files, "the platform knows no such file"
+            said = f"<{body['msgtype']}>"
         if self.states[shopper] not in (0, 1):
             return web.json_response({"errcode": 95018, "errmsg": "session state forbids"})
         if body["msgid"] not in self.named:
             self.named.add(body["msgid"])
-            self.shown[shopper].append(body["text"]["content"])
+            self.shown[shopper].append(said)
         if self.lose_answers:
             self.lose_answers -= 1
             raise web.HTTPBadGateway()
@@ -132,10 +141,23 @@ class FakeWecom:
             return web.json_response({"errcode": 40007, "errmsg": "invalid media_id"})
         return web.Response(body=data, content_type="application/octet-stream")
 
+    async def upload(self, request: web.Request) -> web.Response:
+        assert request.query["access_token"] == "t1"
+        file: Any = (await request.post())["media"]
+        content, ending = file.file.read(), file.filename.rpartition(".")[2]
+        if ending not in {"image": ("jpg", "png"), "voice": ("amr",)}[request.query["type"]]:
+            return web.json_response({"errcode": 40005, "errmsg": "invalid file type"})
+        if self.refuse_upload or len(content) > 2_000_000:
+            return web.json_response({"errcode": self.refuse_upload or 40006, "errmsg": "refused"})
+        name = f"up-{len(self.files)}"
+        self.files[name] = content
+        return web.json_response({"errcode": 0, "type": request.query["type"], "media_id": name})
+
     async def send_on_event(self, request: web.Request) -> web.Response:
-        if self.too_late:
+        body = await request.json()
+        if self.too_late or time.monotonic() - self.codes.pop(body["code"], 0.0) > 20:
             return web.json_response({"errcode": 95008, "errmsg": "code expired"})
-        self.on_event.append(await request.json())
+        self.on_event.append(body)
         return web.json_response({"errcode": 0})
 
     async def state(self, request: web.Request) -> web.Response:
@@ -165,6 +187,9 @@ class FakeWecom:
         return msgid
 
     def event(self, kind: str, shopper: str = "wmAnna", **fields: Any) -> None:
+        for name in ("welcome_code", "msg_code"):
+            if name in fields:
+                self.codes[fields[name]] = time.monotonic()
         self.log[KFID].append(
             {"msgid": f"e{next(_ids)}", "origin": 4, "msgtype": "event", "send_time": int(time.time()),
              "event": {"event_type": kind, "open_kfid": KFID, "external_userid": shopper, **fields}}
@@ -178,6 +203,7 @@ class House:
     wecom: FakeWecom
     session: aiohttp.ClientSession
     url: str
+    media: MediaStore
 
     async def ring(self, *, kfid: str = KFID, token: str = "ring") -> tuple[int, str]:
         xml = (
@@ -218,7 +244,10 @@ async def open_house(
     async with aiohttp.ClientSession() as session:
         client = RasaClient(session, str(rasa_server.make_url("")), "kefu-loopback", 5)
         gateway = Gateway(Store(engine), client, patience=QUICK)
-        channel = WecomChannel(gateway, {"corp": enterprise}, make_media_store(MediaSettings(), tmp_path))
+        media = make_media_store(MediaSettings(), tmp_path)
+        channel = WecomChannel(
+            gateway, {"corp": enterprise}, media, link=lambda name: f"https://shop.example/media/{name}"
+        )
         gateway.add(channel)
         app = web.Application()
         channel.routes(app)
@@ -226,7 +255,7 @@ async def open_house(
         await door.start_server()
         await gateway.start()
         try:
-            yield House(gateway, rasa, wecom, session, str(door.make_url("/wecom/corp")))
+            yield House(gateway, rasa, wecom, session, str(door.make_url("/wecom/corp")), media)
         finally:
             await gateway.stop()
             await engine.dispose()
@@ -638,3 +667,51 @@ async def test_files_are_fetched_for_people_and_pictures_for_the_dialogue(
 
     assert [kind] == [one["kind"] for one in line.body["media"]]
     assert turns == len(house.rasa.turns)
+
+
+async def from_a_person(house: House, data: bytes) -> Attachment:
+    """A file that somebody at the desk sends."""
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+    file = await house.media.put(data, kinds=KINDS)
+    known = await house.known()
+    owner = await house.gateway.hand_over(
+        known.id, await house.gateway.owner(known.id), "person", agent="lin", reason="wecom"
+    )
+    await house.gateway.say_as_person(
+        known.id, owner.token, Reply(text="请看"), agent="lin", key="k", media=[file.model_dump()]
+    )
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) >= 2)
+    await asyncio.sleep(0.1)
+    return file
+
+
+@pytest.mark.parametrize(("kind", "data"), [("voice", amr(20)), ("image", None)], ids=["voice", "image"])
+async def test_a_picture_and_a_voice_of_the_desk_arrive_as_such(
+    house: House, kind: str, data: bytes | None
+) -> None:
+    if data is None:
+        picture = io.BytesIO()
+        Image.new("RGB", (8, 8), "red").save(picture, "JPEG")
+        data = picture.getvalue()
+    house.wecom.write("你好")
+    await from_a_person(house, data)
+
+    assert ["echo: 你好", "请看", f"<{kind}>"] == house.wecom.shown["wmAnna"]
+
+
+@pytest.mark.parametrize("data", [amr(61), mp3(5), b"%PDF-1.4 " + b"x" * 20], ids=["amr", "mp3", "pdf"])
+async def test_what_wecom_does_not_take_is_a_link_in_the_words(house: House, data: bytes) -> None:
+    house.wecom.write("你好")
+    file = await from_a_person(house, data)
+
+    assert 2 == len(house.wecom.shown["wmAnna"])
+    assert f"https://shop.example/media/{file.media_id}" in house.wecom.shown["wmAnna"][-1]
+
+
+async def test_a_file_wecom_refuses_after_all_is_a_link(house: House) -> None:
+    house.wecom.refuse_upload = 40006
+    house.wecom.write("你好")
+    file = await from_a_person(house, amr(5))
+
+    assert f"/media/{file.media_id}" in house.wecom.shown["wmAnna"][-1]

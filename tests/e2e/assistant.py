@@ -286,6 +286,13 @@ class Shopper:
             self.transcript.append(f"{said!r}")
         return said
 
+    async def show(self, picture: bytes, text: str = "") -> Said:
+        """Send a picture."""
+        self.transcript.append(f"> [picture] {text}")
+        said = Said(await self.client.replies(await self.client.send_file(picture, text)))
+        self.transcript.append(f"{said!r}")
+        return said
+
     async def press(self, title: str) -> Said:
         self.transcript.append(f"> [{title}]")
         said = Said(await self.client.press(title))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 from bot.orders.shop.samples import sample
-from tests.e2e.assistant import Shop
+from tests.e2e.assistant import Assistant, Shop
 from tests.e2e.conftest import NewShopper
 from tests.e2e.words import LANGUAGES, NO_PHOTO, REASONS, YES, ask_for, is_plan
 
@@ -88,6 +91,24 @@ async def test_after_seven_days_a_fault_still_counts(
     await shopper.say(YES[language])
 
     await shop.assert_one("return", order.number)
+
+
+async def test_a_photo_becomes_evidence_of_the_request(
+    shop: Shop, new_shopper: NewShopper, assistant: Assistant, language: str
+) -> None:
+    order = sample("return_day8")
+    shopper = await new_shopper(language)
+    await ask_for(shopper, "return_goods", order, REASONS["quality_fault"][language])
+    photo = io.BytesIO()
+    Image.new("RGB", (40, 30), "brown").save(photo, "JPEG", exif=b"Exif\0\0where-i-live")
+    said = await shopper.show(photo.getvalue())
+    assert is_plan(said)
+    await shopper.say(YES[language])
+
+    receipt = await shop.assert_one("return", order.number)
+    [name] = receipt["details"]["evidence"]
+    kept = (assistant.data_dir / "media" / name).read_bytes()
+    assert (40, 30) == Image.open(io.BytesIO(kept)).size and b"where-i-live" not in kept
 
 
 @pytest.mark.parametrize("opened", [True, False])

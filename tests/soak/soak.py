@@ -48,6 +48,7 @@ from tests.channels.wechat.fake_wechat import SECRET as APP_SECRET
 
 ECHO = re.compile(r"echo: (\S+:\d+)")
 PATIENCE = 300.0  # seconds after the end for the last answers, before they count as lost
+DEADLINES = {"wechat": 5.0, "telegram": 60.0}  # seconds a platform waits for an answer
 DOORS = ("web", "wechat", "wecom", "telegram")
 
 
@@ -67,6 +68,8 @@ class World:
     ports: dict[str, int] = field(default_factory=dict)
     until: float = 0.0
     disturbed: Counter[str] = field(default_factory=Counter)  # what was done to deliveries, how often
+    # What was read of a shopper's answers so far: asked for ten times a second, by all of them.
+    _read: dict[tuple[str, str], tuple[int, list[str]]] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -121,13 +124,11 @@ class World:
 
     def shown(self, door: str, name: str) -> list[str]:
         """Names of the messages a shopper has seen answers to, in order, repeats included."""
-        texts = {
-            "web": self.web[name],
-            "wechat": self.wechat.shown[name],
-            "wecom": self.wecom.shown[name],
-            "telegram": self.telegram.shown[name],
-        }[door]
-        return [found for text in texts for found in ECHO.findall(text)]
+        texts = (self.web if door == "web" else getattr(self, door).shown)[name]
+        read, found = self._read.get((door, name), (0, []))
+        found += [named for text in texts[read:] for named in ECHO.findall(text)]
+        self._read[door, name] = len(texts), found
+        return found
 
 
 class Shopper:
@@ -184,13 +185,15 @@ class Shopper:
 
     async def _until_taken(self, tries: Any) -> None:
         """A platform's retries. Real ones give up after three; here the message must get through."""
+        wait = 0.3
         while True:
             with contextlib.suppress(
                 aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.TimeoutError
             ):
-                if await asyncio.wait_for(tries(), 5) == 200:
+                if await asyncio.wait_for(tries(), DEADLINES[self.door]) == 200:
                     return
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(wait)
+            wait = min(5.0, wait * 2)
 
     async def _wechat(self, session: aiohttp.ClientSession, text: str) -> None:
         xml = letter(self.name, Content=text, msg_id=str(self.world.dice.getrandbits(60)))
@@ -241,6 +244,7 @@ class Shopper:
         conversation: str | None = None
         unacked: dict[str, str] = {}
         url = f"{self.world.origin}/web/socket?site=demo"
+        wait = 0.5
         while True:
             with contextlib.suppress(aiohttp.ClientError, ConnectionError, asyncio.TimeoutError, TypeError):
                 async with session.ws_connect(url, headers={"Origin": self.world.origin}) as line:
@@ -274,6 +278,7 @@ class Shopper:
                         except TimeoutError:
                             continue
                         if frame["type"] == "welcome":
+                            wait = 0.5
                             token, conversation = frame["token"], frame["conversation"]
                             for client_id, text in list(unacked.items()):
                                 await line.send_json(
@@ -298,7 +303,8 @@ class Shopper:
                                 self.world.web[self.name].append(frame["text"])
             if time.monotonic() > self.world.until + PATIENCE:
                 return
-            await asyncio.sleep(dice.uniform(0.1, 0.6))
+            await asyncio.sleep(dice.uniform(0.5, 1.0) * wait)  # as the page does: longer each time
+            wait = min(15.0, wait * 2)
 
 
 def out_of_order(shopper: Shopper, first: list[str]) -> int:
@@ -370,7 +376,8 @@ async def soak(
             async with aiohttp.ClientSession(connector=connector) as session:
                 living = [asyncio.create_task(shopper.live(session)) for shopper in shoppers]
                 while time.monotonic() < world.until - 5:
-                    await asyncio.sleep(world.dice.uniform(0.3, 1.7) * kill_every)
+                    wait = world.dice.uniform(0.3, 1.7) * kill_every
+                    await asyncio.sleep(min(wait, max(0.0, world.until - time.monotonic())))
                     gateway.send_signal(signal.SIGKILL)
                     await gateway.wait()
                     kills += 1

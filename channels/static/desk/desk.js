@@ -465,7 +465,7 @@
     const noting = state.mode === "note";
     const box = el("textarea", { placeholder: noting ? t.noteHint : t.reply, "aria-label": noting ? t.note : t.reply, maxlength: 4000, value: noting ? "" : state.texts[state.id] || "" });
     const menu = el("div", { class: "menu", role: "listbox", hidden: true });
-    const file = el("input", { type: "file", accept: "image/*", hidden: true, onchange: () => { if (file.files[0]) sendPicture(file.files[0]); file.value = ""; } });
+    const file = el("input", { type: "file", accept: "image/*,audio/*,.amr", hidden: true, onchange: () => { if (file.files[0]) sendPicture(file.files[0]); file.value = ""; } });
     const send = () => {
       const text = box.value.trim();
       if (!text) return;

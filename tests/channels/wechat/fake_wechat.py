@@ -109,6 +109,9 @@ class FakeWechat:
     hang: float = 0.0  # seconds the token service takes
     token: int = 0
     media: dict[str, bytes] = field(default_factory=dict)
+    uploaded: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # kind -> names
+    refuse_upload: int = 0  # errcode
+    codes: dict[str, tuple[str, float]] = field(default_factory=dict)  # ticket -> (scene, until)
     quota: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     typed: list[dict[str, Any]] = field(default_factory=list)
     pushed: set[str] = field(default_factory=set)  # a push that is repeated renews no allowance
@@ -120,6 +123,7 @@ class FakeWechat:
         app.router.add_post("/cgi-bin/message/custom/typing", self.typing)
         app.router.add_get("/cgi-bin/media/get", self.get_media)
         app.router.add_post("/cgi-bin/media/upload", self.upload)
+        app.router.add_post("/cgi-bin/qrcode/create", self.create_qr)
         return app
 
     async def stable_token(self, request: web.Request) -> web.Response:
@@ -156,6 +160,10 @@ class FakeWechat:
                 code = 45002
             elif self.quota[openid] <= 0:
                 code = 45047
+            elif body["msgtype"] in ("image", "voice") and (
+                body[body["msgtype"]]["media_id"] not in self.uploaded[body["msgtype"]]
+            ):
+                code = 40007
         if code:
             return web.json_response({"errcode": code, "errmsg": "refused"})
         self.quota[openid] -= 1
@@ -176,10 +184,51 @@ class FakeWechat:
         return web.Response(body=data, content_type="image/jpeg")
 
     async def upload(self, request: web.Request) -> web.Response:
-        form = await request.post()
+        if (bad := self._bad(request)) is not None:
+            return bad
+        form, kind = await request.post(), request.query["type"]
+        file: Any = form["media"]
+        content, ending = file.file.read(), file.filename.rpartition(".")[2]
+        code = self.refuse_upload
+        if ending not in {"image": ("jpg", "png", "gif"), "voice": ("amr", "mp3")}[kind]:
+            code = 40005
+        elif len(content) > 2_000_000:
+            code = 45001
+        if code:
+            return web.json_response({"errcode": code, "errmsg": "refused"})
         name = f"up-{len(self.media)}"
-        self.media[name] = form["media"].file.read()  # type: ignore[union-attr]
-        return web.json_response({"type": "image", "media_id": name, "created_at": int(time.time())})
+        self.media[name] = content
+        self.uploaded[kind].append(name)
+        return web.json_response({"type": kind, "media_id": name, "created_at": int(time.time())})
+
+    async def create_qr(self, request: web.Request) -> web.Response:
+        if (bad := self._bad(request)) is not None:
+            return bad
+        body = json.loads(await request.read())
+        scene = body["action_info"]["scene"]["scene_str"]
+        if body["action_name"] != "QR_STR_SCENE" or not 1 <= len(scene) <= 64:
+            return web.json_response({"errcode": 40053, "errmsg": "invalid action info"})
+        if not 0 < body["expire_seconds"] <= 2_592_000:
+            return web.json_response({"errcode": 40052, "errmsg": "invalid expire seconds"})
+        ticket = f"ticket-{len(self.codes)}"
+        self.codes[ticket] = (scene, time.time() + body["expire_seconds"])
+        return web.json_response(
+            {"ticket": ticket, "expire_seconds": body["expire_seconds"], "url": "http://weixin.qq.com/q/x"}
+        )
+
+    async def scan(
+        self, session: aiohttp.ClientSession, openid: str, address: str, *, follows: bool
+    ) -> tuple[int, str]:
+        """A shopper holds the phone over the picture at `address`; who did not follow the account does so now."""
+        return await self.push(session, self.scanned(openid, address, follows=follows))
+
+    def scanned(self, openid: str, address: str, *, follows: bool) -> str:
+        """The push that tells of it."""
+        ticket = address.rpartition("?ticket=")[2]
+        scene, until = self.codes[ticket]
+        assert time.time() < until, "the picture shows nothing any more"
+        event, key = ("SCAN", scene) if follows else ("subscribe", f"qrscene_{scene}")
+        return letter(openid, "event", msg_id=None, Event=event, EventKey=key, Ticket=ticket)
 
     async def push(
         self, session: aiohttp.ClientSession, xml: str, *, key: str = KEY, query: dict[str, str] | None = None
