@@ -47,6 +47,8 @@ EVIDENCE = 3  # chunks the generator reads
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 CLOSE_READ = 1.0  # the same for the reranker's log-odds
 READ = 6  # hits the reranker reads
+ANSWERS = 3.0  # log-odds from which a reply is taken to answer: 95 %
+DOES_NOT_ANSWER = -10.0
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, asking which product is meant would only sound clever
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
@@ -236,9 +238,21 @@ class Answerer:
         features = retrieval_features(query, ordered, self.statistics, language, text)
         features |= generation_features(text, completion.tokens, question, extractive.text)
         features["same_chunk"] = float(chosen.chunk.id == extractive.evidence[0])
+        if was_read(hits) and text:
+            features["reply_read"] = await self._read_reply(question, text)
+            features["read"] = min(features.get("read", features["reply_read"]), features["reply_read"])
         model = self.fusion.generated if self.fusion.generated and was_read(hits) else self._judge(hits)
         ids = (chosen.chunk.id, *(h.chunk.id for h in hits[:EVIDENCE] if h.chunk.id != chosen.chunk.id))
         return Candidate("generated", text, model(features), checks, ids, features)
+
+    async def _read_reply(self, question: str, text: str) -> float:
+        """Log-odds that the reply itself answers the question; what cannot be judged does not."""
+        assert isinstance(self.generator, Reranking), "only a generator that reranks has read the hits"
+        try:
+            return (await self.generator.rerank(question, [document("", text)]))[0]
+        except GeneratorError as exc:
+            log.info("reply_not_read", reason=str(exc))
+            return DOES_NOT_ANSWER
 
     # -- the decision
 
@@ -255,8 +269,8 @@ class Answerer:
         passed = [c for c in candidates if c.passed]
         failed = [c for c in candidates if not c.passed]
         best = choose(question, passed or candidates)
-        # Two voices that rest on different chunks are two opinions: the more doubtful one counts.
-        p = min(c.p for c in passed) if passed else best.p
+        # Without a reranker two voices on different chunks are two opinions: the more doubtful one counts.
+        p = best.p if was_read(hits) or not passed else min(c.p for c in passed)
         by_id = {h.chunk.id: h.chunk for h in hits}
         cited = by_id[best.evidence[0]]
         risk = "policy" if (cited.risk or "") in POLICY_RISKS else (cited.risk or "product")
@@ -370,11 +384,12 @@ def lacks_value(question: str, text: str) -> bool:
 
 
 def choose(question: str, candidates: Sequence[Candidate]) -> Candidate:
-    """The voice that speaks: the generator's, which has read several chunks and is shorter.
+    """The voice that speaks: the generator's, which is shorter, when its reply clearly answers the question.
 
-    Not when its text lacks the kind of value the question asks for and the article's own words have it, nor
-    when it was unsure of its words and rests on another chunk than the search would. Measured on invented
-    shops, this rule is right more often than either voice and than the higher p of the two.
+    A reranker that has read the reply says so (log-odds of `ANSWERS`): a small generator often picks another
+    sentence of the right section, and no likelihood of its own tells (AUROC 0.45 on a shop of the fixtures, where the
+    reranker's reading of the reply has 0.92). Without a reranker it speaks unless its text lacks the kind of value asked for
+    and the article's own words have it, or it was unsure of its words and rests on another chunk than the search would.
     """
     voices = {c.voice: c for c in candidates}
     generated, extractive = voices.get("generated"), voices.get("extractive")
@@ -382,6 +397,8 @@ def choose(question: str, candidates: Sequence[Candidate]) -> Candidate:
         return candidates[0]
     if kind_match(question, extractive.text) > kind_match(question, generated.text):
         return extractive
+    if "reply_read" in generated.features:
+        return generated if generated.features["reply_read"] >= ANSWERS else extractive
     unsure = generated.features.get("mean_logprob", 0.0) < UNSURE
     return extractive if unsure and generated.evidence[0] != extractive.evidence[0] else generated
 

@@ -266,3 +266,25 @@ def test_a_certificate_is_bound_to_the_machine_and_cannot_be_edited(tmp_path: Pa
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(GeneratorError, match="edited"):
         Certificate.load(tmp_path / "c.json")
+
+
+class ReadsReplies(Reads):
+    """Says one thing; the reranker judges it as well as the sections."""
+
+    def __init__(self, text: str, scores: dict[str, float]) -> None:
+        super().__init__(scores)
+        self.text = text
+
+
+@pytest.mark.parametrize(
+    ("reply", "voice"), [("7天内可以退货。", "generated"), ("商品须完好。", "extractive")]
+)
+async def test_a_reply_speaks_only_when_it_answers_itself(reply: str, voice: str) -> None:
+    """A sentence of the right section that answers something else gives way to the section."""
+    answerer = reading(None)
+    answerer.generator = ReadsReplies(reply, {"签收后": 4.0, "7天内可以": 3.5, "商品须": -3.0})
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert ("answer", voice) == (answer.decision.decision, answer.decision.voice)
+    assert "7天" in answer.text
