@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from bot.exceptions import GeneratorError
 from bot.generator import reranker as module
 from bot.generator import reranker_training as training
+from bot.generator.finetune import finetune
 from bot.generator.model import Loaded, merge_adapter
 from bot.generator.reranker import RERANKER, ReadingPlan, Reranker, load_reranker
 from bot.generator.reranker_training import Trunk, measure_reranker, score_trunks, train_reranker, trunks_of
 from bot.generator.shops import held_out, read_shop, shop_files
+from bot.settings import get_settings
 from tests.bot.generator.conftest import ByteTokenizer
 
 PLAN = ReadingPlan(layers=2, frozen=1, rank=2, alpha=4, learning_rate=3e-2, epochs=2, pack=300)
@@ -154,6 +157,46 @@ def test_a_missing_reranker_is_named(tmp_path: Path) -> None:
     with pytest.raises(GeneratorError, match="kefu finetune reranker"):
         load_reranker(str(tmp_path), cache=tmp_path)
     assert load_reranker("none", cache=tmp_path) is None
+
+
+SHOP = """
+language: en
+trade: paint
+articles:
+  - title: Paint
+    sections:
+      - {heading: Drying, text: "It dries in 4 hours.", ask: [["how long until dry", "4 hours"]], near: ["how long until the second coat"]}
+      - {heading: Tins, text: "Tins hold 2 litres.", ask: [["how big is a tin", "2 litres"]], near: ["how heavy is a tin"]}
+outside: ["do you sell brushes"]
+"""
+
+
+def test_the_command_trains_on_a_shops_own_file_and_compares(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, unseen = tmp_path / "own-en.yml", tmp_path / "unseen-en.yml"
+    for path in (own, unseen):
+        path.write_text(SHOP)
+    monkeypatch.setattr("bot.generator.shops.shop_files", lambda: [unseen])
+    monkeypatch.setattr("bot.generator.shops.held_out", lambda path: True)
+    monkeypatch.setattr(module, "ReadingPlan", lambda epochs: replace(PLAN, epochs=epochs))
+    monkeypatch.setenv("KEFU_DATA_DIR", str(tmp_path / "var"))
+    try:
+        options = ["reranker", "--only-own", "--own", str(own), "--epochs", "1"]
+        monkeypatch.setenv("KEFU_GENERATOR__RERANKER", "none")
+        get_settings.cache_clear()
+        first = CliRunner().invoke(finetune, [*options, "--out", str(tmp_path / "first")])
+        monkeypatch.setenv("KEFU_GENERATOR__RERANKER", str(tmp_path / "first"))
+        get_settings.cache_clear()
+        again = CliRunner().invoke(finetune, [*options, "--out", str(tmp_path / "first")])
+    finally:
+        get_settings.cache_clear()
+
+    assert 0 == first.exit_code, first.output
+    assert "1 shops, 2 sections" in first.output and "in use" not in first.output
+    assert (tmp_path / "first" / "head.safetensors").exists()
+    assert 0 == again.exit_code, again.output  # nothing is left to train; it is as good as itself
+    assert "in use" in again.output and "auroc" in again.output
 
 
 @pytest.mark.slow
