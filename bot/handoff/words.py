@@ -6,6 +6,7 @@ This module knows no desk.
 from __future__ import annotations
 
 from bot.message import Language
+from bot.orders.wording import PAYMENT_METHODS
 
 REASONS: dict[str, dict[Language, str]] = {
     "asked": {"zh": "顾客要求人工", "en": "asked for a person"},
@@ -63,7 +64,14 @@ LANGUAGES: dict[str, dict[Language, str]] = {
     "en": {"zh": "英文", "en": "English"},
 }
 
-TABLES = {"reasons": REASONS, "goals": GOALS, "moods": MOODS, "proofs": PROOFS, "languages": LANGUAGES}
+TABLES = {
+    "reasons": REASONS,
+    "goals": GOALS,
+    "moods": MOODS,
+    "proofs": PROOFS,
+    "languages": LANGUAGES,
+    "methods": PAYMENT_METHODS,
+}
 
 
 def word(table: dict[str, dict[Language, str]], code: str | None, language: Language) -> str:

@@ -57,7 +57,14 @@ from bot.orders.models import (
     Variant,
 )
 from bot.orders.plans import Plan, execute, make_plan
-from bot.orders.wording import describe_address, in_language, render_plan, render_receipt, title_of
+from bot.orders.wording import (
+    describe_address,
+    in_language,
+    method_name,
+    render_plan,
+    render_receipt,
+    title_of,
+)
 from bot.policy import Decision, Policy, Reason
 from bot.policy.policy import PENDING
 from bot.privacy.cipher import SealedJSON
@@ -209,7 +216,7 @@ class DeskPlans:
         return {
             "id": row.id, "state": state, "operation": plan.operation.value, "order": plan.order_number,
             "amount": plan.amount.model_dump() if plan.amount is not None else None,
-            "destination": [one.hint or one.method for one in plan.destination],
+            "destination": [method_name(one.method, one.hint, language) for one in plan.destination],
             "lines": [line.model_dump(exclude_none=True) for line in plan.lines],
             "note": in_language(row.decision.get("note") or {}, language) or _new_address(plan, language),
             "clause": row.decision.get("clause"), "outcome": row.decision.get("outcome"),
