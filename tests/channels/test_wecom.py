@@ -696,6 +696,7 @@ async def test_a_picture_and_a_voice_of_the_desk_arrive_as_such(
         data = picture.getvalue()
     house.wecom.write("你好")
     await from_a_person(house, data)
+    await house.until(lambda: len(house.wecom.shown["wmAnna"]) >= 3)
 
     assert ["echo: 你好", "请看", f"<{kind}>"] == house.wecom.shown["wmAnna"]
 

@@ -125,7 +125,7 @@ class House:
         return received.conversation
 
     async def quiet(self) -> None:
-        for _ in range(500):
+        for _ in range(3000):
             turns, deliveries = await self.gateway.store.due()
             if not turns and not deliveries and not self.gateway._turns and not self.gateway._deliveries:
                 return

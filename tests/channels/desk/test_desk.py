@@ -320,6 +320,7 @@ async def test_two_hundred_open_conversations_are_one_list(house: House) -> None
     lin = await house.person("lin")
     for start in range(0, 200, 20):
         await asyncio.gather(*(house.hear("转人工", f"s{n}") for n in range(start, start + 20)))
+    await house.quiet()
     _, queue = await lin.get("/queue")
     waiting = sorted((row for row in queue["rows"]), key=lambda row: (row["waiting_since"], row["opened_at"]))
 
