@@ -26,6 +26,7 @@
     ├── KnowledgeError           an article is not valid; names file, line and remedy
     ├── DeskError                a person at the desk may not do this, or not so
     ├── GeneratorError           the generator cannot answer
+    │   └── NoReranker           it can, but reads no sections: another's server, or generator.reranker is none
     ├── PrivacyError             personal data cannot be masked, opened, exported or erased as asked
     ├── RecordMissing            there is no such conversation, turn or shopper on record
     └── OwnershipLost            somebody else owns the conversation now; drop the reply
@@ -183,6 +184,10 @@ class DeskError(KefuError):
 
 class GeneratorError(KefuError):
     """The generator cannot answer."""
+
+
+class NoReranker(GeneratorError):
+    """The generator answers and has no reranker."""
 
 
 class PrivacyError(KefuError):

@@ -7,6 +7,7 @@ the same checks. This module knows no Rasa, no HTTP and no torch.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from datetime import date
 
 import structlog
 
-from bot.exceptions import GeneratorError, KnowledgeError
+from bot.exceptions import GeneratorError, KnowledgeError, NoReranker
 from bot.generator.certificate import Certificate
 from bot.generator.checks import Check, run_checks
 from bot.generator.client import Completion, Generator, Reranking
@@ -49,6 +50,7 @@ CLOSE_READ = 1.0  # the same for the reranker's log-odds
 READ = 6  # hits the reranker reads
 ANSWERS = 3.0  # log-odds from which a reply is taken to answer: 95 %
 DOES_NOT_ANSWER = -10.0
+SECONDS = 20.0  # for all that the generator is asked about one question; the dialogue waits 30
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, asking which product is meant would only sound clever
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
@@ -150,7 +152,7 @@ class Answerer:
         steered = looks_like_injection(question)
         if not hits:
             return self._handoff(("no_evidence",), language, began)
-        hits = await self._read(query, hits)
+        hits, able = await self._read(query, hits)
         candidates = [self._extractive(query, hits, language, customer_name)]
         options = two_products(question, hits, product) if candidates[0].p >= UNRELATED else ()
         if options:
@@ -166,27 +168,29 @@ class Answerer:
         reasons: list[str] = [*self.notes, *(["injection"] if steered else [])]
         if self.generator is not None and self.phrases and not steered:
             try:
-                candidates.insert(
-                    0,
-                    await self._generated(
+                if not able:  # busy or down a moment ago: the shopper does not wait for it twice
+                    raise GeneratorError("The generator could not read the sections.")
+                async with asyncio.timeout(max(1.0, SECONDS - (time.perf_counter() - began))):
+                    said = await self._generated(
                         question, query, hits, language, facts, customer_name, history, candidates[0]
-                    ),
-                )
-            except GeneratorError:
+                    )
+                candidates.insert(0, said)
+            except (GeneratorError, TimeoutError):
                 reasons.append("generator_failed")
         return self._decide(question, language, hits, candidates, history, reasons, began)
 
-    async def _read(self, query: str, hits: list[Hit]) -> list[Hit]:
-        """The first hits in the order of a reranker that has read them; as they are where there is none."""
+    async def _read(self, query: str, hits: list[Hit]) -> tuple[list[Hit], bool]:
+        """The first hits in the order of a reranker that has read them, as they are where there is none; and
+        whether the generator may be asked for more."""
         if self.fusion.reranked is None or not isinstance(self.generator, Reranking):
-            return hits
+            return hits, True
         first = hits[:READ]
         try:
             scores = await self.generator.rerank(query, [document_of(h.chunk) for h in first])
         except GeneratorError as exc:
             log.info("not_reranked", reason=str(exc))
-            return hits
-        return reordered(hits, scores, self.fusion.order)
+            return hits, isinstance(exc, NoReranker)
+        return reordered(hits, scores, self.fusion.order), True
 
     # -- the two voices
 

@@ -15,9 +15,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
 
-from bot.exceptions import GeneratorError
+from bot.exceptions import GeneratorError, NoReranker
 from bot.generator.confidence import TokenScore
 from bot.generator.prompt import Message
+
+RERANK_SECONDS = 8.0  # reading six sections takes one or two; the article's words do not wait longer
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class GeneratorClient:
 
     async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
         body = {"model": self._model, "query": question, "documents": list(documents)}
-        raw = await self._post("/v1/rerank", body)
+        raw = await self._post("/v1/rerank", body, seconds=RERANK_SECONDS)
         try:
             found = {int(r["index"]): float(r["relevance_score"]) for r in raw["results"]}
             scores = [min(max(found[n], 1e-6), 1 - 1e-6) for n in range(len(documents))]
@@ -114,14 +116,17 @@ class GeneratorClient:
             raise GeneratorError(f"{self._url} did not answer in the rerank format (missing {exc}).") from exc
         return [math.log(p / (1 - p)) for p in scores]
 
-    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+    async def _post(self, path: str, body: dict[str, Any], *, seconds: float | None = None) -> Any:
+        timeout = self._timeout if seconds is None else aiohttp.ClientTimeout(total=seconds)
         try:
-            async with self._open().post(f"{self._url}{path}", json=body) as resp:
+            async with self._open().post(f"{self._url}{path}", json=body, timeout=timeout) as resp:
                 if resp.status == 429:
                     wait = resp.headers.get("Retry-After", "?")
                     raise GeneratorError(
                         f"The generator at {self._url} is busy (429); it asks to wait {wait} s."
                     )
+                if resp.status in (404, 405, 501) and path == "/v1/rerank":
+                    raise NoReranker(f"The generator at {self._url} has no reranker ({resp.status}).")
                 if resp.status != 200:
                     raise GeneratorError(
                         f"The generator at {self._url} answered {resp.status}: {(await resp.text())[:300]}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from bot.exceptions import GeneratorError
+from bot.exceptions import NoReranker
 from bot.generator.client import Completion
 from bot.generator.confidence import TokenScore
 from bot.generator.engine import BatchEngine, Sampling
@@ -63,7 +63,7 @@ class LocalGenerator:
     async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
         reranker = self.reranker
         if reranker is None:
-            raise GeneratorError("There is no reranker (generator.reranker is none).")
+            raise NoReranker("There is no reranker (generator.reranker is none).")
         return await asyncio.to_thread(reranker.score, question, documents)
 
     def close(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from bot.exceptions import GeneratorError
+from bot.exceptions import GeneratorError, NoReranker
 from bot.generator.answering import Answerer, Turn, with_context
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
@@ -288,3 +289,47 @@ async def test_a_reply_speaks_only_when_it_answers_itself(reply: str, voice: str
 
     assert ("answer", voice) == (answer.decision.decision, answer.decision.voice)
     assert "7天" in answer.text
+
+
+async def test_a_generator_too_busy_to_read_is_not_asked_to_write() -> None:
+    """The shopper waits for it once, not twice."""
+    answerer = reading(None)
+    answerer.generator = busy = Reads(None)
+    busy.text = "7天内可以退货。"
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert "extractive" == answer.decision.voice
+    assert "generator_failed" in answer.decision.reasons
+    assert [] == busy.read
+
+
+async def test_a_generator_without_a_reranker_still_speaks() -> None:
+    class Foreign(Speaks):
+        async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
+            raise NoReranker("404")
+
+    answerer = reading(None)
+    answerer.generator = Foreign("7天内可以退货。")
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert "generated" == answer.decision.voice
+
+
+async def test_a_generator_that_takes_too_long_leaves_the_articles_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Slow(Speaks):
+        async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+            await asyncio.sleep(30)
+            raise AssertionError("nobody waits for it")
+
+    monkeypatch.setattr("bot.generator.answering.SECONDS", 0.0)
+    answerer = kefu()
+    answerer.generator = Slow("x")
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert ("answer", "extractive") == (answer.decision.decision, answer.decision.voice)
+    assert answer.seconds < 10

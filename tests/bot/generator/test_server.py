@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.exceptions import GeneratorError
+from bot.exceptions import GeneratorError, NoReranker
 from bot.generator.client import GeneratorClient, parse_completion
 from bot.generator.engine import BatchEngine
 from bot.generator.model import Loaded
@@ -216,5 +216,5 @@ async def test_a_wrong_rerank_request_is_named(
 async def test_without_a_reranker_the_client_hears_why(aiohttp_client: Any, tiny: Loaded) -> None:
     client = await serve(aiohttp_client, tiny)
     async with GeneratorClient(str(client.make_url("/"))) as generator:
-        with pytest.raises(GeneratorError, match="no reranker"):
+        with pytest.raises(NoReranker, match="no reranker"):
             await generator.rerank("tea", ["tea"])
