@@ -200,6 +200,7 @@ def test_the_command_trains_on_a_shops_own_file_and_compares(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # where the packaged weights have not been converted yet
 def test_the_shipped_reranker_reads_shops_it_never_saw() -> None:
     """On the packaged weights: questions that a section answers are told from others, near misses included."""
     from bot.settings import PROJECT_ROOT
