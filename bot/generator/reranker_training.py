@@ -11,7 +11,6 @@ sections of the same shop that are nearest to this one. Knows torch; the data co
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import random
 import time
@@ -27,7 +26,7 @@ from bot.generator.model import Loaded, load
 from bot.generator.prompt import document
 from bot.generator.reranker import ReadingPlan, Reranker, question_ids, section_ids
 from bot.generator.shops import Shop
-from bot.generator.training import TARGETS
+from bot.generator.training import TARGETS, save_adapter
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import encoder
 
@@ -277,29 +276,13 @@ def train_reranker(
 
 
 def save_reranker(model: Any, weight: Any, bias: Any, out: Path, plan: ReadingPlan, steps: int) -> None:
-    """Adapter in peft's format (bfloat16), the head, and the plan."""
-    import torch
-    from peft import get_peft_model_state_dict
+    """The adapter as `bot.generator.training` saves one, and the head beside it."""
     from safetensors.torch import save_file
 
     out.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        k: v.detach().to("cpu", torch.bfloat16).contiguous()
-        for k, v in get_peft_model_state_dict(model, save_embedding_layers=False).items()
-    }
-    for name, values in (
-        ("adapter_model.safetensors", tensors),
-        ("head.safetensors", {"weight": weight.detach().clone(), "bias": bias.detach().clone().reshape(1)}),
-    ):
-        part = out / f"{name}.part"
-        save_file(values, str(part), metadata={"format": "pt"})
-        part.chmod(0o644)  # safetensors writes files that only their owner can read
-        part.replace(out / name)
-    config = {
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": plan.rank, "lora_alpha": plan.alpha, "lora_dropout": 0.0,
-        "target_modules": TARGETS, "bias": "none", "base_model_name_or_path": "google/gemma-3-270m", "inference_mode": True,
-    }  # fmt: skip
-    (out / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    (out / "training.json").write_text(
-        json.dumps(asdict(plan) | {"steps": steps}, indent=2) + "\n", encoding="utf-8"
-    )
+    part = out / "head.part"
+    head = {"weight": weight.detach().clone(), "bias": bias.detach().clone().reshape(1)}
+    save_file(head, str(part), metadata={"format": "pt"})
+    part.chmod(0o644)  # safetensors writes files that only their owner can read
+    part.replace(out / "head.safetensors")
+    save_adapter(model, out, plan, steps)

@@ -21,6 +21,7 @@ from bot.exceptions import GeneratorError
 from bot.generator.dialogues import Dialogue
 from bot.generator.model import Loaded, load
 from bot.generator.prompt import build_messages, render
+from bot.generator.reranker import ReadingPlan
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -142,7 +143,7 @@ def make_batches(lengths: Sequence[int], plan: TrainingPlan) -> list[list[int]]:
     return out
 
 
-def save_adapter(model: Any, out: Path, plan: TrainingPlan, steps: int) -> None:
+def save_adapter(model: Any, out: Path, plan: TrainingPlan | ReadingPlan, steps: int) -> None:
     """Write the adapter in peft's format, in bfloat16: half the size, no difference to be measured."""
     import torch
     from peft import get_peft_model_state_dict
