@@ -136,7 +136,7 @@ def make_shop(
     def ask(
         text: str, answerable: bool, kind: str, gold: Sequence[str] = (), evidence: Sequence[str] = ()
     ) -> None:
-        said = _as_people_write(text, language, rng)
+        said = as_people_write(text, language, rng)
         questions.append(
             Question(
                 f"{seed}-{language}-{len(questions)}",
@@ -245,7 +245,7 @@ def _chunk(
     )  # fmt: skip
 
 
-def _as_people_write(text: str, language: Language, rng: random.Random) -> str:
+def as_people_write(text: str, language: Language, rng: random.Random) -> str:
     """With an opener, a mood, a question mark, now and then a slip of the finger or an English word."""
     raw = load_topics()
     said = text
@@ -358,7 +358,7 @@ def _order_dialogue(shop: SyntheticShop, n: int, rng: random.Random) -> Dialogue
     ]
     answer = _fill(reply, values)
     gold = tuple(values[k] for k in ("total", "track", "state", "day") if values[k] in answer)[:1]
-    said = _as_people_write(ask, shop.language, rng)
+    said = as_people_write(ask, shop.language, rng)
     return Dialogue(
         f"{shop.name}-{shop.language}-order-{n}",
         f"{shop.name}-{shop.language}",

@@ -19,6 +19,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,9 @@ def _folder(settings: Settings) -> Path:
 
 @finetune.command("prepare")
 def prepare_data(
-    count: Annotated[int, typer.Option(help="Own synthetic dialogues to make.")] = 3200,
+    count: Annotated[
+        int, typer.Option(help="Dialogues of drawn shops to make, beside the written ones.")
+    ] = 600,
     own: Annotated[
         list[Path] | None, typer.Option(help="A shop's dialogues (JSONL); may be given more than once.")
     ] = None,
@@ -52,10 +55,16 @@ def prepare_data(
 ) -> None:
     """Build, clean, mask, check and split the data."""
     from bot.generator.prepare import prepare, read_dialogues, write_dialogues
+    from bot.generator.shop_dialogues import shop_dialogues
+    from bot.generator.shops import held_out, read_shop, shop_files
 
     held = set(held_out_topics())
     learned = [t for t in topic_names() if t not in held]
-    dialogues = [] if only_own else make_dialogues(count, seed=seed, topics=learned)
+    dialogues: list[Dialogue] = []
+    if not only_own:
+        dialogues += make_dialogues(count, seed=seed, topics=learned)
+        for path in shop_files():
+            dialogues += [] if held_out(path) else shop_dialogues(read_shop(path), seed=seed)
     for path in own or []:
         dialogues += read_dialogues(path)
     done = prepare(dialogues)
@@ -63,11 +72,15 @@ def prepare_data(
     for name, part in (("train", done.train), ("tune", done.tune), ("test", done.test)):
         write_dialogues(folder / f"{name}.jsonl", part)
         typer.echo(f"{name:6s} {len(part):6d}  {folder / f'{name}.jsonl'}")
-    if not only_own:  # topics nobody trained on: what a shop never seen looks like
+    if not only_own:  # topics and shops nobody trained on
         unseen = make_dialogues(240, seed=seed + 90_000, topics=sorted(held))
+        strangers = [path for path in shop_files() if held_out(path)]
+        for path in strangers:
+            unseen += shop_dialogues(read_shop(path), seed=seed)
         kept = prepare(unseen, tune=0, test=0).train
         write_dialogues(folder / "unseen.jsonl", kept)
         typer.echo(f"unseen {len(kept):6d}  topics held out: {', '.join(sorted(held))}")
+        typer.echo(f"               shops held out: {', '.join(path.stem for path in strangers)}")
     for reason, n in sorted(done.dropped.items()):
         typer.echo(f"dropped {n}: {reason}")
 
@@ -75,11 +88,11 @@ def prepare_data(
 @finetune.command()
 def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the new adapter.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many dialogues.")] = 1100,
-    epochs: int = 1,
+    limit: Annotated[int | None, typer.Option(help="At most so many dialogues.")] = None,
+    epochs: int = 2,
     rank: int = 16,
     learning_rate: float = 4e-4,
-    batch: int = 4,
+    batch: Annotated[int, typer.Option(help="Answers of one step.")] = 16,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
 ) -> None:
     """Train; started again with the same settings it goes on from the last checkpoint."""
@@ -92,8 +105,9 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     folder = _folder(settings)
-    dialogues = read_dialogues(folder / "train.jsonl")
-    random.Random(1).shuffle(dialogues)
+    sets = [list(s) for _, s in groupby(read_dialogues(folder / "train.jsonl"), lambda d: d.evidence)]
+    random.Random(1).shuffle(sets)
+    dialogues = [dialogue for same in sets for dialogue in same]
     plan = TrainingPlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch=batch)
     target = out or folder / "adapter"
 

@@ -1,8 +1,7 @@
 """Training of the reranker: from sections with questions to an adapter and a row of weights.
 
-A section is read once for all its questions: they hang on it like branches on a trunk, each seeing the
-section and itself (a tree-shaped attention mask). That is three times less work than pairs, and what makes
-training on a CPU possible. The lowest layers stay as they are, so their output is computed once and kept.
+A section is read once for all its questions (`bot.generator.trees`): three times less work than pairs. The
+lowest layers stay as they are, so their output is computed once and kept.
 
 Negatives: questions of the section's kind that the shop does not answer (`near`), and the questions of other
 sections of the same shop that are nearest to this one. Knows torch; the data comes from `bot.generator.shops`.
@@ -27,6 +26,7 @@ from bot.generator.prompt import document
 from bot.generator.reranker import ReadingPlan, Reranker, question_ids, section_ids
 from bot.generator.shops import Shop
 from bot.generator.training import TARGETS, save_adapter
+from bot.generator.trees import Laid, Tree, lay
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import encoder
 
@@ -90,74 +90,49 @@ def measure_reranker(reranker: Reranker, shops: Sequence[Shop]) -> dict[str, Any
 
 @dataclass(frozen=True)
 class _Pack:
-    """Several trees in one sequence: ids, positions, who sees whom, where scores are read, labels."""
+    """Several trees laid side by side, and the labels of their branches."""
 
-    ids: Any
-    positions: Any
+    laid: Laid
     mask: Any
-    read: list[int]
-    labels: list[float]
+    labels: tuple[float, ...]
+
+    @property
+    def read(self) -> list[int]:
+        """Where the scores are read: at the last token of every branch."""
+        return [stop - 1 for _, stop in self.laid.branches]
 
 
-def _chosen(loaded: Loaded, trunks: Sequence[Trunk], size: int) -> list[list[Any]]:
-    """Trees, as token ids of trunk and branches, grouped until a group has about `size` tokens."""
-    trees = []
-    for trunk in trunks:
-        body = section_ids(loaded, trunk.document)
-        branches = [(question_ids(loaded, q), answers) for q, answers in trunk.questions]
-        trees.append((body, branches))
-    packs: list[list[Any]] = [[]]
-    filled = 0
-    for tree in trees:
-        length = len(tree[0]) + sum(len(b) for b, _ in tree[1])
-        if packs[-1] and filled + length > size:
-            packs.append([])
-            filled = 0
-        packs[-1].append(tree)
-        filled += length
-    return [pack for pack in packs if pack]
-
-
-def _lay(trees: Sequence[Any]) -> _Pack:
+def _packs(loaded: Loaded, trunks: Sequence[Trunk], size: int) -> Iterator[_Pack]:
+    """Trees in groups of about `size` tokens."""
     import torch
 
-    ids: list[int] = []
-    positions: list[int] = []
-    read: list[int] = []
+    trees: list[Tree] = []
     labels: list[float] = []
-    spans: list[tuple[int, int, int, int]] = []  # start of trunk, its end, start of branch, its end
-    for body, branches in trees:
-        trunk = len(ids)
-        ids += body
-        positions += range(len(body))
-        spans.append((trunk, trunk, trunk, len(ids)))
-        end = len(ids)
-        for branch, answers in branches:
-            start = len(ids)
-            ids += branch
-            positions += range(len(body), len(body) + len(branch))
-            spans.append((trunk, end, start, len(ids)))
-            read.append(len(ids) - 1)
-            labels.append(float(answers))
-    n = len(ids)
-    seen = torch.zeros((n, n), dtype=torch.bool)
-    for trunk, end, start, stop in spans:
-        seen[start:stop, trunk:end] = True
-        seen[start:stop, start:stop] = torch.ones((stop - start, stop - start)).tril().bool()
-    mask = torch.zeros((1, 1, n, n)).masked_fill(~seen, torch.finfo(torch.float32).min)
-    return _Pack(torch.tensor([ids]), torch.tensor([positions]), mask, read, labels)
+    for trunk in trunks:
+        branches = tuple(tuple(question_ids(loaded, q)) for q, _ in trunk.questions)
+        tree = Tree(tuple(section_ids(loaded, trunk.document)), branches)
+        if trees and sum(map(len, trees)) + len(tree) > size:
+            laid = lay(trees)
+            yield _Pack(laid, laid.mask(torch.float32), tuple(labels))
+            trees, labels = [], []
+        trees.append(tree)
+        labels += [float(answers) for _, answers in trunk.questions]
+    if trees:
+        laid = lay(trees)
+        yield _Pack(laid, laid.mask(torch.float32), tuple(labels))
 
 
 def _through(body: Any, hidden: Any, pack: _Pack, first: int, last: int) -> Any:
     """Layers `first` to `last` (exclusive) of the body."""
     kinds = body.config.layer_types
-    turned = {kind: body.rotary_emb(hidden, pack.positions, kind) for kind in set(kinds)}
+    positions = pack.laid.positions
+    turned = {kind: body.rotary_emb(hidden, positions, kind) for kind in set(kinds)}
     for layer in range(first, last):
         hidden = body.layers[layer](
             hidden,
             attention_mask=pack.mask,
             position_embeddings=turned[kinds[layer]],
-            position_ids=pack.positions,
+            position_ids=positions,
         )
     return hidden
 
@@ -166,15 +141,14 @@ def score_trunks(reranker: Reranker, trunks: Sequence[Trunk], size: int = 900) -
     """Log-odds of every question of every trunk, as `Reranker.score` gives them, in a fraction of the time."""
     import torch
 
-    out: list[list[float]] = []
-    for chosen in _chosen(reranker.loaded, trunks, size):
-        pack = _lay(chosen)
+    scores: list[float] = []
+    for pack in _packs(reranker.loaded, trunks, size):
         with torch.inference_mode():
-            hidden = reranker.body.embed_tokens(pack.ids)
+            hidden = reranker.body.embed_tokens(pack.laid.ids)
             hidden = _through(reranker.body, hidden, pack, 0, len(reranker.body.layers))
-            read = iter(reranker.logits(reranker.body.norm(hidden)[0, pack.read]))
-        out += [[next(read) for _ in branches] for _, branches in chosen]
-    return out
+            scores += reranker.logits(reranker.body.norm(hidden)[0, pack.read])
+    read = iter(scores)
+    return [[next(read) for _ in trunk.questions] for trunk in trunks]
 
 
 def train_reranker(
@@ -204,7 +178,7 @@ def train_reranker(
     loaded = load(weights, cache=cache, adapter="none", device="cpu", dtype="float32")
     shuffled = list(trunks)
     random.Random(plan.seed).shuffle(shuffled)
-    packs = [_lay(chosen) for chosen in _chosen(loaded, shuffled, plan.pack)]
+    packs = list(_packs(loaded, shuffled, plan.pack))
     targets = [
         f"layers.{n}.{room}.{name}"
         for n in range(plan.frozen, plan.layers)
@@ -252,7 +226,7 @@ def train_reranker(
         pack = packs[at]
         if at not in below:
             with torch.no_grad():
-                below[at] = _through(body, body.embed_tokens(pack.ids), pack, 0, plan.frozen).half()
+                below[at] = _through(body, body.embed_tokens(pack.laid.ids), pack, 0, plan.frozen).half()
         hidden = _through(body, below[at].float(), pack, plan.frozen, plan.layers)
         logits = body.norm(hidden)[0, pack.read] @ weight + bias
         loss = binary_cross_entropy_with_logits(logits, torch.tensor(pack.labels))

@@ -1,8 +1,9 @@
 """The training loop: a LoRA adapter from dialogues, on a CPU or CUDA, that survives interruption.
 
-Logits are computed at the answer's positions only: over a vocabulary of a quarter million tokens that is
-most of the time and memory of a step. A checkpoint holds adapter, optimiser and position; started again
-with the same data and settings, training goes on where it stopped. Knows no metric but the loss.
+Dialogues about the same evidence are read as one tree (`bot.generator.trees`), and logits are computed at the
+answers' positions only: over a vocabulary of a quarter million tokens that is most of the time and memory of a
+step. A checkpoint holds adapter, optimiser and position; started again with the same data and settings, training
+goes on where it stopped. Knows no metric but the loss.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bot.generator.dialogues import Dialogue
 from bot.generator.model import Loaded, load
 from bot.generator.prompt import build_messages, render
 from bot.generator.reranker import ReadingPlan
+from bot.generator.trees import Tree, lay
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -33,10 +35,10 @@ class TrainingPlan:
     rank: int = 16
     alpha: int = 32
     learning_rate: float = 4e-4
-    batch: int = 4
+    batch: int = 16  # answers of one step
     epochs: int = 1
     warmup: int = 20
-    max_tokens: int = 512  # longer examples are left out, and counted
+    max_tokens: int = 1024  # longer examples are left out
     seed: int = 0
 
 
@@ -82,7 +84,7 @@ def train_adapter(
     examples = [e for e in examples if len(e[0]) + len(e[1]) <= plan.max_tokens]
     if not examples:
         raise GeneratorError("There is no example to train on; see the report of `kefu finetune prepare`.")
-    batches = make_batches([len(p) + len(a) for p, a in examples], plan)
+    steps = make_steps(grow(examples, plan.batch), plan)
     config = LoraConfig(
         r=plan.rank, lora_alpha=plan.alpha, target_modules=TARGETS, lora_dropout=0.0, task_type="CAUSAL_LM"
     )
@@ -90,40 +92,39 @@ def train_adapter(
     model.train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    total = len(batches) if max_steps is None else min(max_steps, len(batches))
+    total = len(steps) if max_steps is None else min(max_steps, len(steps))
     mark = hashlib.sha256(repr((asdict(plan), len(examples), [d.id for d in dialogues])).encode()).hexdigest()
     start = _resume(out / "checkpoint", mark, model, optimiser)
     body, head = loaded.model.base_model, loaded.model.get_output_embeddings()
     began, running = time.monotonic(), None
     for step in range(start, total):
         rate = plan.learning_rate * min(1.0, (step + 1) / plan.warmup)
-        rate *= 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / max(1, len(batches))))
+        rate *= 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / max(1, len(steps))))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        chosen = [examples[i] for i in batches[step]]
-        width = max(len(p) + len(a) for p, a in chosen)
-        ids = torch.zeros((len(chosen), width), dtype=torch.long)
-        mask = torch.zeros((len(chosen), width), dtype=torch.long)
-        rows: list[int] = []
-        columns: list[int] = []
-        targets: list[int] = []
-        for row, (prompt, answer) in enumerate(chosen):
-            tokens = prompt + answer
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            mask[row, : len(tokens)] = 1
-            rows += [row] * len(answer)
-            columns += range(len(prompt) - 1, len(tokens) - 1)
-            targets += answer
-        hidden = body(
-            input_ids=ids.to(loaded.device), attention_mask=mask.to(loaded.device)
-        ).last_hidden_state
-        logits = head(hidden[rows, columns]).float()
-        loss = cross_entropy(logits, torch.tensor(targets, device=logits.device))
-        loss.backward()
+        weight = 1 / sum(map(len, (a for grown in steps[step] for a in grown.answers)))  # of one token
+        lost = 0.0
+        for grown in steps[step]:
+            laid = lay([grown.tree])
+            hidden = body(
+                input_ids=laid.ids.to(loaded.device),
+                position_ids=laid.positions.to(loaded.device),
+                attention_mask=_on(loaded.device, laid.masks(loaded.model.config, loaded.model.dtype)),
+                use_cache=False,
+            ).last_hidden_state[0]
+            rows = [
+                row
+                for (_, stop), answer in zip(laid.branches, grown.answers, strict=True)
+                for row in range(stop - len(answer) - 1, stop - 1)
+            ]
+            targets = torch.tensor([t for answer in grown.answers for t in answer], device=loaded.device)
+            loss = weight * cross_entropy(head(hidden[rows]).float(), targets, reduction="sum")
+            loss.backward()
+            lost += loss.item()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        running = loss.item() if running is None else 0.95 * running + 0.05 * loss.item()
+        running = lost if running is None else 0.95 * running + 0.05 * lost
         progress(step + 1, total, running, time.monotonic() - began)
         if (step + 1) % every == 0 or step + 1 == total:
             _save(out / "checkpoint", mark, step + 1, model, optimiser)
@@ -131,15 +132,64 @@ def train_adapter(
     return out
 
 
-def make_batches(lengths: Sequence[int], plan: TrainingPlan) -> list[list[int]]:
-    """Batches of similar length, so that little is padding, in an order fixed by the seed."""
+def _on(device: str, masks: Any) -> Any:
+    return {k: m.to(device) for k, m in masks.items()} if isinstance(masks, dict) else masks.to(device)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Examples that begin alike, as one tree: every branch ends with its answer."""
+
+    tree: Tree
+    answers: tuple[tuple[int, ...], ...]
+
+
+def grow(examples: Sequence[tuple[list[int], list[int]]], most: int) -> list[Grown]:
+    """Neighbours that share at least half of their prompt become branches of one tree, at most `most` of them.
+
+    Args:
+        examples: token ids of prompt and answer.
+    """
+    out: list[Grown] = []
+    group: list[tuple[list[int], list[int]]] = []
+    shared = 0
+
+    def close() -> None:
+        if group:
+            trunk = min(shared, *(len(p) - 1 for p, _ in group))  # a branch starts with a token of its own
+            branches = tuple((*p[trunk:], *a) for p, a in group)
+            out.append(Grown(Tree(tuple(group[0][0][:trunk]), branches), tuple(tuple(a) for _, a in group)))
+
+    for prompt, answer in examples:
+        common = 0
+        if group:
+            common = next(
+                (i for i, (a, b) in enumerate(zip(group[0][0][:shared], prompt, strict=False)) if a != b),
+                min(shared, len(prompt)),
+            )
+        if group and len(group) < most and common >= len(prompt) / 2:
+            shared = common
+        else:
+            close()
+            group, shared = [], len(prompt)
+        group.append((prompt, answer))
+    close()
+    return out
+
+
+def make_steps(trees: Sequence[Grown], plan: TrainingPlan) -> list[list[Grown]]:
+    """Trees in an order fixed by the seed, as many to a step as have about `plan.batch` answers."""
     rng = random.Random(plan.seed)
-    out: list[list[int]] = []
+    out: list[list[Grown]] = []
     for _ in range(plan.epochs):
-        order = sorted(range(len(lengths)), key=lambda i: lengths[i] + rng.random() * 40)
-        batches = [order[i : i + plan.batch] for i in range(0, len(order), plan.batch)]
-        rng.shuffle(batches)
-        out += batches
+        step: list[Grown] = []
+        for tree in rng.sample(trees, len(trees)):
+            step.append(tree)
+            if sum(len(t.answers) for t in step) >= plan.batch:
+                out.append(step)
+                step = []
+        if step:
+            out.append(step)
     return out
 
 

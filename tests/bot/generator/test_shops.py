@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from bot.exceptions import GeneratorError
+from bot.generator.shop_dialogues import shop_dialogues
 from bot.generator.shops import held_out, read_shop, shop_files
 
 FILES = shop_files()
@@ -61,3 +63,19 @@ def test_a_broken_shop_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(GeneratorError, match=r"broken-en.yml.*4 days"):
         read_shop(path)
+
+
+def test_the_dialogues_of_a_shop_ask_every_question_once_beside_the_section_that_answers() -> None:
+    shop = read_shop(FILES[0])
+    dialogues = list(shop_dialogues(shop, seed=1))
+
+    assert sorted(q.id for q in shop.questions if q.answerable) == sorted(d.id for d in dialogues)
+    by_set = [list(same) for _, same in groupby(dialogues, lambda d: d.evidence)]
+    assert len(by_set) == len({d.evidence for d in dialogues}), "questions of one set stand together"
+    sections = [e.id for same in by_set for e in same[0].evidence]
+    assert sorted(c.id for c in shop.chunks) == sorted(sections)
+    for d in dialogues:
+        assert any(gold in d.answer for gold in d.gold)
+        assert any(d.answer in e.text for e in d.evidence)
+    assert any(d.history for d in dialogues)
+    assert dialogues == list(shop_dialogues(shop, seed=1)) != list(shop_dialogues(shop, seed=2))
