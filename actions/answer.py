@@ -16,8 +16,9 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType, FollowupAction
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.human import left_to_person
+from actions.human import left_to_person, order_under_way
 from actions.names import person_button
+from actions.packet import known_facts, proven_order
 from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, hand_over, say
 from actions.turn import Turn, read_turn
@@ -25,9 +26,13 @@ from bot.context import FLOWS, TOPICS
 from bot.exceptions import KefuError
 from bot.generator.answering import Answer
 from bot.generator.answering import Turn as Exchange
+from bot.generator.evidence import Evidence
 from bot.generator.service import AnswerService
 from bot.generator.tone import address
 from bot.knowledge.articles import Chunk
+from bot.message import Language
+from bot.orders.models import Order
+from bot.orders.sentences import order_sentences
 from bot.settings import get_settings
 from bot.wishes import QUESTIONS
 
@@ -91,8 +96,16 @@ class ActionAnswer(Action):
         if not question.strip():
             hand_over(dispatcher, "answer_handoff", language, reason="low_confidence")
             return left_to_person()
+        number = order_under_way(tracker)
+        grant, order = await proven_order(turn.conversation, number) if number else (None, None)
         answer = await self._service.answer(
-            question, language=language, product=str(product) if product else None, history=history(tracker)
+            question,
+            language=language,
+            product=str(product) if product else None,
+            facts=evidence_of(order, language) if order is not None else (),
+            owned=frozenset(line.product_id for line in order.lines) if order is not None else frozenset(),
+            customer_name=customer_name(tracker),
+            history=history(tracker),
         )
         log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
                  reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
@@ -103,7 +116,16 @@ class ActionAnswer(Action):
             said = question if len(question) <= QUOTED else question[:QUOTED] + "…"
             say(dispatcher, "answer_unsure", language, question=said, buttons=[person_button(language)])
             return [FollowupAction(form)] if form is not None else []
-        speak(dispatcher, answer, question, customer_name(tracker), len(turn.earlier), self._service.versions)
+        known = {"order_number": number, **await known_facts(grant, order)} if number else {}
+        speak(
+            dispatcher,
+            answer,
+            question,
+            customer_name(tracker),
+            len(turn.earlier),
+            self._service.versions,
+            known,
+        )
         if form is not None:
             return [FollowupAction(form)]
         # A task under way must not ask on behind a hand-over.
@@ -117,8 +139,9 @@ def speak(
     name: str,
     turn: int,
     versions: dict[str, str] | None = None,
+    known: dict[str, Any] | None = None,
 ) -> None:
-    """Put the answer, the question back or the hand-over into words."""
+    """Put the answer, the question back or the hand-over into words. `known` goes to the person who takes over."""
     explain = {
         "answer": answer.decision.as_json(),
         "reasons": list(answer.decision.reasons),
@@ -145,6 +168,7 @@ def speak(
         )
     else:
         packet: dict[str, Any] = {
+            **(known or {}),
             "question": question,
             "why": answer.decision.sentence(language),
             "evidence": list(answer.decision.evidence),
@@ -164,6 +188,15 @@ def speak(
             packet=packet,
             explain=explain,
         )
+
+
+def evidence_of(order: Order, language: Language) -> list[Evidence]:
+    """The sentences of a proven order, as pieces of evidence."""
+    title = {"zh": "您的订单", "en": "Your order"}[language]
+    return [
+        Evidence(f"order:{order.number}:{name}", text, title, "order", language)
+        for name, text in order_sentences(order, language)
+    ]
 
 
 def citations(chunks: Sequence[Chunk]) -> list[tuple[str, str]]:

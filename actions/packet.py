@@ -82,21 +82,30 @@ def proof_facts(grant: Grant) -> dict[str, Any]:
     }
 
 
-async def proven_facts(conversation: str, order_number: str | None) -> dict[str, Any]:
-    """The order and the proof, read now, when this shopper has proven that it is his.
+async def proven_order(conversation: str, order_number: str | None) -> tuple[Grant | None, Order | None]:
+    """The proof and the order, read now, when this shopper has proven that it is his.
 
-    Never raises for the shop's sake: a person who has to look it up himself is better than no person.
+    Never raises for the shop's sake: who can do without the order does without.
     """
     try:
         services = await get_services()
         grant = await services.guard.grant_for(conversation, order_number, ProofLevel.READ)
-        if grant is None:
-            return {}
-        facts: dict[str, Any] = {"proof": proof_facts(grant)}
-        if order_number:
-            order = await services.client.get_order(order_number, grant)
-            facts["order"] = order_facts(order, read_at=services.now().isoformat())
+        if grant is None or not order_number:
+            return grant, None
+        return grant, await services.client.get_order(order_number, grant)
     except KefuError as exc:
         log.warning("packet.order_not_read reason=%s", exc)
-        return {}
+        return None, None
+
+
+async def known_facts(grant: Grant | None, order: Order | None) -> dict[str, Any]:
+    """What a person who takes over may know of the proof and the order."""
+    facts: dict[str, Any] = {"proof": proof_facts(grant)} if grant is not None else {}
+    if order is not None:
+        facts["order"] = order_facts(order, read_at=(await get_services()).now().isoformat())
     return facts
+
+
+async def proven_facts(conversation: str, order_number: str | None) -> dict[str, Any]:
+    """`known_facts` of the `proven_order`."""
+    return await known_facts(*await proven_order(conversation, order_number))

@@ -8,6 +8,7 @@ the same checks. This module knows no Rasa, no HTTP and no torch.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from bot.generator.confidence import (
     Fusion,
     Logistic,
     Mode,
+    Verdict,
     asked_kind,
     generation_features,
     kind_match,
@@ -50,9 +52,14 @@ CLOSE_READ = 1.0  # the same for the reranker's log-odds
 READ = 6  # hits the reranker reads
 ANSWERS = 3.0  # log-odds from which a reply is taken to answer: 95 %
 DOES_NOT_ANSWER = -10.0
+FACT = 1.0  # log-odds from which a sentence about the order is taken for the answer; figures in docs/confidence.md
+SURER = 1.0  # by so much more than of any article
 SECONDS = 20.0  # for all that the generator is asked about one question; the dialogue waits 30
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, asking which product is meant would only sound clever
+STOPPED = frozenset(
+    ["check_failed", "other_language", "repeated", "product_unknown", "value_missing", "low_confidence", "uncertified", "drift"]
+)  # fmt: skip
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
 _FOLLOW_UP = re.compile(
     r"^(?:那|那么|还有|然后|如果|要是|另外|它|这个|这款|那个|and\b|what about|how about|also\b|then\b|what if|but\b|is it\b|does it\b|can it\b|or\b)", re.I
@@ -137,24 +144,42 @@ class Answerer:
         product: str | None = None,
         at: date | None = None,
         facts: Sequence[Evidence] = (),
+        owned: frozenset[str] = frozenset(),
         customer_name: str = "",
         history: Sequence[Turn] = (),
     ) -> Answer:
-        """Answer, ask back or hand off. Never raises for a generator that fails."""
+        """Answer, ask back or hand off. Never raises for a generator that fails.
+
+        Args:
+            facts: sentences about the proven customer's order, each a piece of evidence.
+            owned: ids of the products in that order: of two that fit, the one bought is meant.
+        """
         began = time.perf_counter()
         query = with_context(question, history)
+        steered = looks_like_injection(question)
         try:
             hits = self.retriever.search(query, language=language, product=product, at=at, limit=BACKGROUND)
         except KnowledgeError as exc:
             log.error("search_failed", error=str(exc))
             return self._handoff(("search_failed",), language, began)
         hits = [h for h in hits if without_injection(h.chunk.text)]
-        steered = looks_like_injection(question)
+        if not hits and not facts:
+            return self._handoff(("no_evidence",), language, began)
+        facts = [replace(f, text=without_injection(f.text)) for f in facts]
+        hits, told, able = await self._read(query, hits, facts)
+        article = max((h.signals.get("read", DOES_NOT_ANSWER) for h in hits), default=DOES_NOT_ANSWER)
+        if told and not steered and told[0][1] >= max(FACT, article + SURER):
+            return self._from_order(question, language, *told[0], hits, customer_name, history, began)
         if not hits:
             return self._handoff(("no_evidence",), language, began)
-        hits, able = await self._read(query, hits)
+        if told:  # the generator sees those that speak of what is asked
+            facts = [fact for fact, score in told if score >= 0]
         candidates = [self._extractive(query, hits, language, customer_name)]
         options = two_products(question, hits, product) if candidates[0].p >= UNRELATED else ()
+        bought = [h for h in hits[:2] if owned & set(h.chunk.products)]
+        if options and len(bought) == 1:
+            hits = [*bought, *(h for h in hits if h is not bought[0])]
+            candidates, options = [self._extractive(query, hits, language, customer_name)], ()
         if options:
             ids = tuple(h.chunk.id for h in hits[:2])
             threshold, certificate = self._threshold("product", was_read(hits))
@@ -179,18 +204,65 @@ class Answerer:
                 reasons.append("generator_failed")
         return self._decide(question, language, hits, candidates, history, reasons, began)
 
-    async def _read(self, query: str, hits: list[Hit]) -> tuple[list[Hit], bool]:
-        """The first hits in the order of a reranker that has read them, as they are where there is none; and
-        whether the generator may be asked for more."""
+    async def _read(
+        self, query: str, hits: list[Hit], facts: Sequence[Evidence]
+    ) -> tuple[list[Hit], list[tuple[Evidence, float]], bool]:
+        """The first hits in the order of a reranker that has read them, as they are where there is none; the facts
+        with their log-odds, the likeliest first; and whether the generator may be asked for more."""
         if self.fusion.reranked is None or not isinstance(self.generator, Reranking):
-            return hits, True
+            return hits, [], True
         first = hits[:READ]
+        documents = [*(document_of(h.chunk) for h in first), *(document(f.title, f.text) for f in facts)]
         try:
-            scores = await self.generator.rerank(query, [document_of(h.chunk) for h in first])
+            scores = await self.generator.rerank(query, documents)
         except GeneratorError as exc:
             log.info("not_reranked", reason=str(exc))
-            return hits, isinstance(exc, NoReranker)
-        return reordered(hits, scores, self.fusion.order), True
+            return hits, [], isinstance(exc, NoReranker)
+        told = sorted(zip(facts, scores[len(first) :], strict=True), key=lambda pair: -pair[1])
+        return reordered(hits, scores[: len(first)], self.fusion.order), told, True
+
+    def _from_order(
+        self,
+        question: str,
+        language: Language,
+        fact: Evidence,
+        score: float,
+        hits: Sequence[Hit],
+        name: str,
+        history: Sequence[Turn],
+        began: float,
+    ) -> Answer:
+        """The sentence about the order that answers, when the reranker is as sure of it as of no article.
+
+        Its text is the shop's own record, so a refund it names is no promise of ours.
+        """
+        checks = run_checks(
+            fact.text, [fact], question=question, language=language, customer_name=name, receipts=(fact.id,)
+        )
+        p = 1 / (1 + math.exp(-score))
+        best = Candidate("extractive", fact.text, p, checks, (fact.id,), {"read": score})
+        threshold, certificate = self._threshold("order", True)
+        if certificate is not None and self.certificate and "order" not in self.certificate.classes:
+            threshold = None  # a certificate for articles says nothing about orders
+        reasons = ["order_fact", *self.notes]
+        if not best.passed:
+            reasons.append("check_failed")
+        elif repeats(question, best, history):
+            reasons.append("repeated")
+        elif threshold is None or p < threshold:
+            reasons.append("uncertified" if threshold is None else "low_confidence")
+        alone = not STOPPED & set(reasons)
+        if self.mode == "shadow":
+            reasons.append("shadow")
+        verdict: Verdict = ("draft" if self.mode == "shadow" else "answer") if alone else "handoff"
+        decision = Decision(
+            verdict, p, threshold, certificate, tuple(reasons), (fact.id,), checks, "extractive", self.mode, "order",
+            features=best.features,
+        )  # fmt: skip
+        return Answer(
+            fact.text if verdict == "answer" else "", decision, language, draft=fact.text, candidates=(best,),
+            hits=tuple(hits), seconds=time.perf_counter() - began,
+        )  # fmt: skip
 
     # -- the two voices
 
@@ -225,7 +297,7 @@ class Answerer:
         extractive: Candidate,
     ) -> Candidate:
         assert self.generator is not None, "the caller checked that there is a generator"
-        evidence = [*(replace(f, text=without_injection(f.text)) for f in facts)]
+        evidence = [*facts]
         evidence += [evidence_of(h.chunk) for h in hits[:EVIDENCE]]
         messages = build_messages(
             question, evidence, language=language, history=[(t.shopper, t.kefu) for t in history]
@@ -300,25 +372,15 @@ class Answerer:
             reasons.append("low_confidence")
         if failed and passed and failed[0].voice == "generated":
             reasons.insert(0, "generator_failed")
-        stopped = {
-            "check_failed",
-            "other_language",
-            "repeated",
-            "product_unknown",
-            "value_missing",
-            "low_confidence",
-            "uncertified",
-            "drift",
-        }
-        alone = not stopped & set(reasons)
+        alone = not STOPPED & set(reasons)
         if alone:
             reasons.insert(0, "confident")
         if self.mode == "shadow":
             reasons.append("shadow")
-        verdict = ("draft" if self.mode == "shadow" else "answer") if alone else "handoff"
+        verdict: Verdict = ("draft" if self.mode == "shadow" else "answer") if alone else "handoff"
         certified = self.certificate
         decision = Decision(
-            decision=verdict,  # type: ignore[arg-type]
+            decision=verdict,
             p_correct=p,
             threshold=threshold,
             certificate=certificate,

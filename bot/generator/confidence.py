@@ -327,6 +327,7 @@ class Fusion:
 
 REASONS: dict[str, dict[Language, str]] = {
     "confident": {"zh": "依据充分，且通过了全部检查。", "en": "The evidence is strong and every check passed."},
+    "order_fact": {"zh": "答案是顾客本人已验证的订单里的记录。", "en": "The answer is what the proven customer's own order says."},
     "no_evidence": {"zh": "知识库里没有找到相关内容。", "en": "No article was found for this."},
     "search_failed": {"zh": "知识库暂时无法检索。", "en": "The articles could not be searched."},
     "low_confidence": {"zh": "把握不足：答对的估计概率低于门槛。", "en": "Not sure enough: the estimated chance of being right is below the threshold."},

@@ -245,6 +245,7 @@ class AnswerService:
         language: Language,
         product: str | None = None,
         facts: Sequence[Evidence] = (),
+        owned: frozenset[str] = frozenset(),
         customer_name: str = "",
         history: Sequence[Turn] = (),
     ) -> Answer:
@@ -253,7 +254,7 @@ class AnswerService:
             from bot.privacy.masking import mask_text
 
             names = [customer_name] if customer_name else []
-            question, customer_name = mask_text(question, names), ""
+            question, customer_name, facts = mask_text(question, names), "", ()
             history = [
                 replace(one, shopper=mask_text(one.shopper, names), kefu=mask_text(one.kefu, names))
                 for one in history
@@ -263,6 +264,7 @@ class AnswerService:
             language=language,
             product=product,
             facts=facts,
+            owned=owned,
             customer_name=customer_name,
             history=history,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -13,7 +14,12 @@ from bot.generator.answering import Turn as Exchange
 from bot.generator.confidence import Fusion
 from bot.knowledge.hybrid import Fusion as Ranks
 from bot.knowledge.hybrid import HybridRetriever
-from tests.bot.generator.test_answering import CHUNKS, COVERED
+from bot.orders.shop.samples import sample
+from tests.actions.conftest import World
+from tests.actions.dialogue import Dialogue
+from tests.bot.generator.test_answering import CHUNKS, COVERED, reading
+
+ORDER = sample("status_shipped")
 
 
 class SmallService:
@@ -41,11 +47,13 @@ def user(text: str, **metadata: Any) -> dict[str, Any]:
     }
 
 
-async def run(service: SmallService, *events: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Any]]:
+async def run(
+    service: SmallService, *events: dict[str, Any], slots: dict[str, Any] | None = None
+) -> tuple[list[dict[str, Any]], list[Any]]:
     last = events[-1]
     tracker = Tracker(
         "c1",
-        {"language": "zh"},
+        {**(slots or {}), "language": "zh"},
         {"text": last["text"], "metadata": last["metadata"]},
         list(events),
         False,
@@ -110,3 +118,55 @@ def test_the_last_turns_are_remembered_without_payloads() -> None:
     tracker = Tracker("c1", {}, {"text": "那电池呢"}, events, False, None, {}, "action_listen")
 
     assert [Exchange("手表防水吗", "防水。")] == history(tracker)
+
+
+class ReadsOrders(SmallService):
+    """With a reranker for which only the sentence with `word` answers."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.answerer = reading({word: 6.0})
+
+
+async def proven(shopper: Callable[..., Dialogue]) -> dict[str, Any]:
+    """A conversation in which an order was asked for and proven; the slots afterwards."""
+    talk = await shopper().say(f"查订单 {ORDER.number}", "order_status")
+    await talk.say(ORDER.phone_tail)
+    assert ORDER.number == talk.slots["order_number"]
+    return dict(talk.slots)
+
+
+async def test_a_question_about_the_proven_order_is_answered_from_it(
+    world: World, shopper: Callable[..., Dialogue]
+) -> None:
+    slots = await proven(shopper)
+    service = ReadsOrders("一共付了")
+
+    messages, _ = await run(service, user("我当时是拿什么付的钱"), slots=slots)
+
+    explained = messages[0]["custom"]["kefu"]["explain"]["answer"]
+    assert "一共付了" in messages[0]["answer"] and ORDER.number in messages[0]["answer"]
+    assert "answer" == explained["decision"] and "order" == explained["risk_class"]
+    assert [f"order:{ORDER.number}:payment"] == list(explained["evidence"])
+    assert not messages[0]["custom"]["kefu"].get("citations")
+
+
+async def test_nobody_elses_order_is_read(world: World, shopper: Callable[..., Dialogue]) -> None:
+    service = ReadsOrders("一共付了")
+
+    messages, _ = await run(service, user("我当时是拿什么付的钱"), slots={"order_number": ORDER.number})
+
+    assert () == tuple(service.asked[0]["facts"]) and not service.asked[0]["owned"]
+    assert "一共付了" not in messages[0].get("answer", "")
+
+
+async def test_a_person_gets_the_proven_order_with_an_unanswered_question(
+    world: World, shopper: Callable[..., Dialogue]
+) -> None:
+    slots = await proven(shopper)
+
+    messages, _ = await run(SmallService(strict=0.9999), user("退货要几天"), slots=slots)
+
+    packet = messages[0]["custom"]["kefu"]["handoff"]["packet"]
+    assert ORDER.number == packet["order"]["number"] == packet["order_number"]
+    assert packet["proof"]["level"]
