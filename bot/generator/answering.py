@@ -47,6 +47,9 @@ from bot.message import Language
 log = structlog.get_logger()
 BACKGROUND = 20  # hits fetched; the ones after the best are the background of its score
 EVIDENCE = 3  # chunks the generator reads
+EVIDENCE_READ = (
+    2  # the same behind a reranker, whose first two hold the answer as often as a search's first three
+)
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 CLOSE_READ = 1.0  # the same for the reranker's log-odds
 READ = 6  # hits the reranker reads
@@ -56,7 +59,7 @@ FACT = 1.0  # log-odds from which a sentence about the order is taken for the an
 SURER = 1.0  # by so much more than of any article
 SECONDS = 20.0  # for all that the generator is asked about one question; the dialogue waits 30
 UNSURE = -0.2  # mean log-probability of a reply's tokens
-UNRELATED = 0.25  # below this p, asking which product is meant would only sound clever
+UNRELATED = 0.25  # below this p, neither a question back nor a generated reply could still be let through
 STOPPED = frozenset(
     ["check_failed", "other_language", "repeated", "product_unknown", "value_missing", "low_confidence", "uncertified", "drift"]
 )  # fmt: skip
@@ -118,6 +121,7 @@ class Answerer:
         certificate: needed in mode "certified".
         phrases: whether the generator speaks; otherwise it only reads for the article's own words.
         drift: how many alarms the drift monitor has raised.
+        always: ask the generator even where no reply of its could be let through, to measure it.
         notes: reasons that every decision carries.
     """
 
@@ -130,6 +134,7 @@ class Answerer:
     drift: int = 0
     max_tokens: int = 96
     phrases: bool = True
+    always: bool = False
     notes: tuple[str, ...] = ()  # reasons that every decision of this answerer carries
     statistics: ChunkStatistics = field(init=False)
 
@@ -191,7 +196,8 @@ class Answerer:
                 time.perf_counter() - began,
             )  # fmt: skip
         reasons: list[str] = [*self.notes, *(["injection"] if steered else [])]
-        if self.generator is not None and self.phrases and not steered:
+        hopeful = self.always or candidates[0].p >= UNRELATED or not was_read(hits)
+        if self.generator is not None and self.phrases and hopeful and not steered:
             try:
                 if not able:  # busy or down a moment ago: the shopper does not wait for it twice
                     raise GeneratorError("The generator could not read the sections.")
@@ -297,8 +303,8 @@ class Answerer:
         extractive: Candidate,
     ) -> Candidate:
         assert self.generator is not None, "the caller checked that there is a generator"
-        evidence = [*facts]
-        evidence += [evidence_of(h.chunk) for h in hits[:EVIDENCE]]
+        shown = hits[: EVIDENCE_READ if was_read(hits) else EVIDENCE]
+        evidence = [*facts, *(evidence_of(h.chunk) for h in shown)]
         messages = build_messages(
             question, evidence, language=language, history=[(t.shopper, t.kefu) for t in history]
         )
@@ -307,9 +313,7 @@ class Answerer:
         checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
         if completion.finish == "length":
             checks = (*checks, Check("complete", False, "cut off"))
-        chosen = max(
-            hits[:EVIDENCE], key=lambda h: overlap(text, " ".join((*h.chunk.heading_path, h.chunk.text)))
-        )
+        chosen = max(shown, key=lambda h: overlap(text, " ".join((*h.chunk.heading_path, h.chunk.text))))
         ordered = sorted(hits, key=lambda h: h.chunk.id != chosen.chunk.id)
         features = retrieval_features(query, ordered, self.statistics, language, text)
         features |= generation_features(text, completion.tokens, question, extractive.text)
@@ -318,7 +322,7 @@ class Answerer:
             features["reply_read"] = await self._read_reply(question, text)
             features["read"] = min(features.get("read", features["reply_read"]), features["reply_read"])
         model = self.fusion.generated if self.fusion.generated and was_read(hits) else self._judge(hits)
-        ids = (chosen.chunk.id, *(h.chunk.id for h in hits[:EVIDENCE] if h.chunk.id != chosen.chunk.id))
+        ids = (chosen.chunk.id, *(h.chunk.id for h in shown if h.chunk.id != chosen.chunk.id))
         return Candidate("generated", text, model(features), checks, ids, features)
 
     async def _read_reply(self, question: str, text: str) -> float:

@@ -304,6 +304,32 @@ async def test_a_generator_too_busy_to_read_is_not_asked_to_write() -> None:
     assert [] == busy.read
 
 
+@pytest.mark.parametrize(("read", "asked"), [(-4.0, False), (1.0, True)], ids=["hopeless", "possible"])
+async def test_a_generator_is_not_asked_to_write_what_could_not_be_said(read: float, asked: bool) -> None:
+    """It would only keep the shopper waiting for the person, and others for the generator."""
+    answerer = reading(None)
+    answerer.generator = writer = ReadsReplies("7天内可以退货。", {"签收后": read, "7天内可以": read})
+
+    await answerer.answer("退货期限", language="zh")
+    assert asked is bool(writer.read)
+
+    answerer.always = True  # a measurement
+    await answerer.answer("退货期限", language="zh")
+    assert writer.read
+
+
+async def test_behind_a_reranker_the_generator_reads_the_two_best_sections() -> None:
+    answerer = reading(None)
+    answerer.generator = writer = ReadsReplies(
+        "7天内可以退货。", {"签收后": 4.0, "保修": 1.0, "7天内可以": 4.0}
+    )
+
+    await answerer.answer("退货期限还是保修期限", language="zh")
+
+    said = writer.read[0][1]["content"]
+    assert said.index("签收后7天内") < said.index("整机保修") and "(3)" not in said
+
+
 async def test_a_generator_without_a_reranker_still_speaks() -> None:
     class Foreign(Speaks):
         async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
