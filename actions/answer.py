@@ -6,6 +6,7 @@ around the answer and writes why into `explain`. It never says what was drafted 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from threading import Thread
@@ -29,15 +30,17 @@ from bot.generator.answering import Turn as Exchange
 from bot.generator.evidence import Evidence
 from bot.generator.service import AnswerService
 from bot.generator.tone import address
+from bot.identity.guard import normalize_order_number
 from bot.knowledge.articles import Chunk
 from bot.message import Language
-from bot.orders.models import Order
+from bot.orders.models import Grant, Order
 from bot.orders.sentences import order_sentences
 from bot.settings import get_settings
 from bot.wishes import QUESTIONS
 
 log = structlog.get_logger()
 REMEMBERED = 3  # exchanges
+ORDER_SECONDS = 2.0  # that an answer waits for the order's facts
 QUOTED = 40  # characters of a question that are said again
 
 
@@ -96,8 +99,9 @@ class ActionAnswer(Action):
         if not question.strip():
             hand_over(dispatcher, "answer_handoff", language, reason="low_confidence")
             return left_to_person()
-        number = order_under_way(tracker)
-        grant, order = await proven_order(turn.conversation, number) if number else (None, None)
+        named = turn.value("order_number")
+        number = normalize_order_number(str(named)) if named else order_under_way(tracker)
+        grant, order = await order_soon(turn.conversation, number) if number else (None, None)
         answer = await self._service.answer(
             question,
             language=language,
@@ -188,6 +192,16 @@ def speak(
             packet=packet,
             explain=explain,
         )
+
+
+async def order_soon(conversation: str, number: str) -> tuple[Grant | None, Order | None]:
+    """The proven order, unless the shop is slow: most questions do not need it, and the dialogue waits for us."""
+    try:
+        async with asyncio.timeout(ORDER_SECONDS):
+            return await proven_order(conversation, number)
+    except TimeoutError:
+        log.warning("order_too_slow", conversation=conversation)
+        return None, None
 
 
 def evidence_of(order: Order, language: Language) -> list[Evidence]:

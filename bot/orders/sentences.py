@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from bot.formats import format_count, format_date, format_datetime, format_money, join_words
 from bot.message import Language
-from bot.orders.models import Order, OrderLine
+from bot.orders.models import Order, OrderLine, OrderState
 from bot.orders.wording import STATES, in_language, method_name
 
 OPTIONS: dict[str, dict[Language, str]] = {
@@ -58,19 +58,30 @@ def _payment(order: Order, language: Language) -> str:
     placed = format_date(order.created_at, language)
     total, shipping = format_money(order.total, language), format_money(order.shipping, language)
     methods = join_words([method_name(p.method, p.hint, language) for p in order.payments], language)
-    refunded = format_money(order.refunded, language) if order.refunded.amount else ""
-    if order.paid_at is None and not order.payments:
+    if order.state is OrderState.UNPAID:
         return (
             f"订单 {number} 于 {placed} 下单，应付 {total}（其中运费 {shipping}），还没有付款。"
             if zh
-            else f"You placed order {number} on {placed}; {total} is to be paid, {shipping} of it for shipping."
+            else f"You placed order {number} on {placed}; {total} is still to be paid, {shipping} of it for shipping."
         )
+    if order.state is OrderState.CANCELLED and not order.payments:
+        return (
+            f"订单 {number} 于 {placed} 下单，已经取消，没有付过款。"
+            if zh
+            else f"You placed order {number} on {placed}; it was cancelled and nothing was paid."
+        )
+    refunded = format_money(order.refunded, language) if order.refunded.amount else ""
     if zh:
-        said = f"订单 {number} 于 {placed} 下单，用{methods or '其他方式'}付款，一共付了 {total}，其中运费 {shipping}"
-        return said + (f"；到目前为止退款 {refunded}。" if refunded else "。")
+        said = f"订单 {number} 于 {placed} 下单，{f'用{methods}付款，' if methods else ''}一共付了 {total}，其中运费 {shipping}"
+        return said + (f"；已登记退款 {refunded}，到账时间看支付渠道。" if refunded else "。")
     said = f"You placed order {number} on {placed} and paid {total} in total, {shipping} of it for shipping"
     said += f", with {methods}" if methods else ""
-    return said + (f"; so far {refunded} has gone back to you." if refunded else ".")
+    # Booked is not arrived: the shop counts a refund from the moment it is decided.
+    return said + (
+        f"; a refund of {refunded} is booked, and the bank may take some days to show it."
+        if refunded
+        else "."
+    )
 
 
 def _delivery(order: Order, language: Language) -> str:
@@ -83,10 +94,13 @@ def _delivery(order: Order, language: Language) -> str:
             if zh
             else f"; the parcel went with the courier {parcel.carrier}, tracking number {parcel.tracking_number}, sent {left}"
         )
-        if parcel.expected_at and not (parcel.delivered_at or order.delivered_at):
+        if parcel.delivered_at:
+            day = format_date(parcel.delivered_at, language)
+            said += f"，{day} 送达签收" if zh else f", delivered on {day}"
+        elif parcel.expected_at and not order.delivered_at:
             day = format_date(parcel.expected_at, language)
             said += f"，预计 {day} 送达" if zh else f", expected on {day}"
-    if order.delivered_at:
+    if order.delivered_at and not any(parcel.delivered_at for parcel in order.fulfilments):
         day = format_date(order.delivered_at, language)
         said += f"；{day} 送达签收" if zh else f"; delivered on {day}"
     return said + ("。" if zh else ".")

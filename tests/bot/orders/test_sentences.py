@@ -58,20 +58,42 @@ def test_neither_phone_nor_street_nor_name_is_said(language: Language) -> None:
     assert not [secret for secret in ("5678", "138", "测试路", "王") if secret in said]
 
 
-def test_what_has_not_happened_is_not_said() -> None:
-    new = ORDER.model_copy(update={"state": OrderState.UNPAID, "payments": (), "fulfilments": ()})
-    for language, words in (
-        ("zh", ("退款", "签收", "运单", "付了")),
-        ("en", ("gone back", "delivered", "parcel", "paid $")),
-    ):
+@pytest.mark.parametrize(
+    ("state", "zh", "en"),
+    [
+        (OrderState.UNPAID, "还没有付款", "still to be paid"),
+        (OrderState.CANCELLED, "没有付过款", "nothing was paid"),
+    ],
+)
+def test_what_has_not_happened_is_not_said(state: OrderState, zh: str, en: str) -> None:
+    new = ORDER.model_copy(update={"state": state, "payments": (), "fulfilments": ()})
+    told: dict[Language, tuple[str, tuple[str, ...]]] = {
+        "zh": (zh, ("退款", "签收", "运单", "一共付了")),
+        "en": (en, ("refund", "delivered", "parcel", "and paid")),
+    }
+    for language, (wanted, unsaid) in told.items():
         said = " ".join(text for _, text in order_sentences(new, language))
-        assert not [word for word in words if word in said], said
-    assert "还没有付款" in dict(order_sentences(new, "zh"))["payment"]
+        assert wanted in said and not [word for word in unsaid if word in said], said
 
 
-def test_what_has_happened_is_said() -> None:
+def test_a_shop_that_does_not_say_how_it_was_paid_is_not_filled_in() -> None:
+    said = dict(order_sentences(ORDER.model_copy(update={"payments": ()}), "zh"))["payment"]
+
+    assert "一共付了 ¥130.00" in said and "用" not in said
+
+
+def test_what_has_happened_is_said_and_a_refund_is_booked_not_arrived() -> None:
     later = ORDER.model_copy(update={"delivered_at": NOON, "refunded": money(300)})
     said = dict(order_sentences(later, "zh"))
 
-    assert "到目前为止退款 ¥3.00" in said["payment"]
+    assert "已登记退款 ¥3.00" in said["payment"] and "到账时间看支付渠道" in said["payment"]
     assert "送达签收" in said["delivery"] and "预计" not in said["delivery"]
+    assert "is booked" in dict(order_sentences(later, "en"))["payment"]
+
+
+def test_of_two_parcels_each_has_its_own_day() -> None:
+    first = ORDER.fulfilments[0].model_copy(update={"delivered_at": NOON})
+    second = ORDER.fulfilments[0].model_copy(update={"id": "g", "tracking_number": "SF1"})
+    said = dict(order_sentences(ORDER.model_copy(update={"fulfilments": (first, second)}), "en"))["delivery"]
+
+    assert said.index("delivered on") < said.index("SF1") < said.index("expected on")
