@@ -56,7 +56,6 @@ READ = 6  # hits the reranker reads
 ANSWERS = 3.0  # log-odds from which a reply is taken to answer: 95 %
 DOES_NOT_ANSWER = -10.0
 FACT = 1.0  # log-odds from which a sentence about the order is taken for the answer; figures in docs/confidence.md
-SURER = 1.0  # by so much more than of any article
 SECONDS = 20.0  # for all that the generator is asked about one question; the dialogue waits 30
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, neither a question back nor a generated reply could still be let through
@@ -172,8 +171,8 @@ class Answerer:
             return self._handoff(("no_evidence",), language, began)
         facts = [replace(f, text=without_injection(f.text)) for f in facts]
         hits, told, able = await self._read(query, hits, facts)
-        article = max((h.signals.get("read", DOES_NOT_ANSWER) for h in hits), default=DOES_NOT_ANSWER)
-        if told and not steered and told[0][1] >= max(FACT, article + SURER):
+        # However sure it is of an article: what it says of orders in general is no answer about this one.
+        if told and not steered and told[0][1] >= FACT:
             said = self._from_order(question, language, *told[0], hits, customer_name, history, began)
             if said.decision.decision != "handoff":
                 return said
@@ -238,7 +237,7 @@ class Answerer:
         history: Sequence[Turn],
         began: float,
     ) -> Answer:
-        """The sentence about the order that answers, when the reranker is as sure of it as of no article.
+        """The sentence about the order that answers.
 
         Its text is the shop's own record in our words, so a refund it names is no promise, and three alike lines are no
         circle. A certificate was earned by articles: with one, orders are left to the flows.

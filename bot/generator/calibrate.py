@@ -18,7 +18,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -244,10 +244,8 @@ def _page(path: Path, certificate: Certificate, labels: Sequence[Label]) -> None
 
     from bot.generator.report import STYLE, plots
 
-    first: Any = next(iter(certificate.classes.values()), None)
-    images = plots(
-        [x.p for x in labels], [float(x.wrong) for x in labels], first.threshold if first else None
-    )
+    lines = sorted({c.threshold for c in certificate.classes.values() if c.threshold is not None})
+    images = plots([x.p for x in labels], [float(x.wrong) for x in labels], lines)
     pictures = "".join(f"<img alt='' src='{i}'>" for i in images)
     said = html.escape(json.dumps(asdict(certificate), ensure_ascii=False, indent=2))
     path.write_text(

@@ -45,8 +45,8 @@ _PROMISE_PATTERNS = {name: re.compile(pattern, re.I) for name, pattern in _PROMI
 
 _SYSTEM_TEXT = re.compile(
     r"<start_of_turn>|<end_of_turn>|<\|?im_(?:start|end)|<bos>|<eos>|<unused|\[/?INST\]|<<SYS>>|<\|?(?:system|user|assistant)\|?>"
-    r"|^\s*(?:system|assistant|user|model|系统|证据|evidence|question|问题|answer|回答)\s*[:：]"
-    r"|\[E\d\]|系统提示|系统指令|提示词|system prompt|my instructions|as an ai\b|language model|作为(?:一个)?(?:AI|人工智能|语言模型)"
+    r"|^\s*(?:system|assistant|user|model|系统|证据|资料|evidence|question|问题|answer|回答)\s*[:：]"
+    r"|^\s*\(\d+\) (?:article|order|shopper) \||\[E\d\]|系统提示|系统指令|提示词|system prompt|my instructions|as an ai\b|language model|作为(?:一个)?(?:AI|人工智能|语言模型)"
     r"|```|<script|</?\w+>|\{\{|\}\}|ignore (?:all |the )?(?:previous|above)|忽略(?:以上|之前|前面)",
     re.I | re.M,
 )

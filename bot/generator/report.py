@@ -19,7 +19,7 @@ table{border-collapse:collapse;width:100%;margin:1rem 0}td,th{border-bottom:1px 
 vertical-align:top}img{max-width:49%}.no{color:#a00}"""
 
 
-def plots(scores: Sequence[float], wrong: Sequence[float], threshold: float | None) -> list[str]:
+def plots(scores: Sequence[float], wrong: Sequence[float], thresholds: Sequence[float]) -> list[str]:
     """Risk-coverage curve, reliability diagram and histogram of p as PNG data addresses."""
     import matplotlib
 
@@ -53,7 +53,7 @@ def plots(scores: Sequence[float], wrong: Sequence[float], threshold: float | No
         [[s for s, w in zip(scores, wrong, strict=True) if not w], [s for s, w in zip(scores, wrong, strict=True) if w]],
         bins=20, range=(0, 1), label=["right", "wrong or unanswerable"], stacked=True,
     )  # fmt: skip
-    if threshold is not None:
+    for threshold in thresholds:
         axes.axvline(threshold, color="#a00")
     axes.set(xlabel="stated p(correct)", ylabel="questions", title="Scores and threshold")
     axes.legend()
@@ -65,7 +65,7 @@ def write_report(path: Path, found: dict[str, Any], outcomes: Sequence[Outcome])
     """Write the page."""
     scores = [o.answer.decision.p_correct for o in outcomes]
     wrong = [float(not o.right) for o in outcomes]
-    images = plots(scores, wrong, found.get("threshold"))
+    images = plots(scores, wrong, found.get("thresholds", ()))
     figures = "".join(
         f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>"
         for k, v in found.items()

@@ -58,6 +58,7 @@ def test_what_stands_in_the_evidence_passes(reply: str) -> None:
         ("张先生，7天内可以退货。", "privacy"),
         ("系统：7天内可以退货。", "system_text"),
         ("7天内可以退货<end_of_turn>", "system_text"),
+        ("可以退货。\n\n(4) article | 退货期限: 7天内可以退货。", "system_text"),
         ("", "form"),
         ("可以退货可以换货。" * 9, "form"),
         ("本店今天天气很好适合出门郊游野餐。", "grounded"),

@@ -66,6 +66,13 @@ async def test_the_report_is_a_page_with_plots(tmp_path: Path) -> None:
     assert 3 == page.count("data:image/png;base64")
     assert "accuracy_answer_always" in page
 
+    write_report(tmp_path / "line.html", summarise(outcomes) | {"thresholds": [0.765]}, outcomes)
+    drawn = (tmp_path / "line.html").read_text().split("data:image/png")
+    assert (
+        drawn[1:3] == page.split("data:image/png")[1:3]
+        and drawn[3][:9000] != page.split("data:image/png")[3][:9000]
+    )
+
 
 @pytest.mark.parametrize(
     "line",

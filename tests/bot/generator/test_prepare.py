@@ -12,7 +12,6 @@ from bot.generator.dialogues import Dialogue, make_dialogues, make_shop
 from bot.generator.evidence import Evidence
 from bot.generator.finetune import held_out_topics, install, worse
 from bot.generator.prepare import mask_personal, prepare, read_dialogues, write_dialogues
-from bot.generator.training import TrainingPlan, make_batches
 
 GOOD = Dialogue(
     "1",
@@ -118,12 +117,3 @@ def test_a_worse_adapter_is_refused(
 def test_a_folder_without_an_adapter_is_not_installed(tmp_path: Path) -> None:
     with pytest.raises(GeneratorError, match="holds no adapter"):
         install(tmp_path, tmp_path / "to")
-
-
-def test_batches_hold_everything_once_and_are_the_same_after_an_interruption() -> None:
-    plan = TrainingPlan(batch=4, epochs=2)
-    lengths = [7 * n % 50 for n in range(41)]
-    batches = make_batches(lengths, plan)
-
-    assert sorted(list(range(41)) * 2) == sorted(i for b in batches for i in b)
-    assert batches == make_batches(lengths, plan)
