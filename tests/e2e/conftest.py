@@ -6,7 +6,7 @@ import contextlib
 import json
 import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 import aiohttp
 import pytest
@@ -78,6 +78,11 @@ async def new_shopper(
 
         yield open_chat
 
+    show_transcripts(request, shoppers)
+
+
+def show_transcripts(request: pytest.FixtureRequest, shoppers: Sequence[Shopper]) -> None:
+    """Print what was said, when the test failed."""
     if getattr(request.node, "call_failed", False):
         for shopper in shoppers:
             print("\n".join(["", "transcript:", *shopper.transcript]))

@@ -20,6 +20,7 @@ from bot.orders.shop.samples import Sample, sample
 from bot.settings import PROJECT_ROOT
 from bot.web_client import WebClient
 from tests.e2e.assistant import Assistant, Said, Shopper
+from tests.e2e.conftest import show_transcripts
 from tests.e2e.words import LANGUAGES, ask_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -68,9 +69,7 @@ async def open_chat(answering: Assistant, request: pytest.FixtureRequest) -> Asy
             return talks[-1]
 
         yield open_chat
-    if getattr(request.node, "call_failed", False):
-        for talk in talks:
-            print("\n".join(["", "transcript:", *talk.transcript]))
+    show_transcripts(request, talks)
 
 
 def decisions(assistant: Assistant) -> list[dict[str, Any]]:
