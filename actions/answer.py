@@ -27,6 +27,7 @@ from bot.context import FLOWS, TOPICS
 from bot.exceptions import KefuError
 from bot.generator.answering import Answer
 from bot.generator.answering import Turn as Exchange
+from bot.generator.confidence import Decision
 from bot.generator.evidence import Evidence
 from bot.generator.service import AnswerService
 from bot.generator.tone import address
@@ -102,15 +103,21 @@ class ActionAnswer(Action):
         named = turn.value("order_number")
         number = normalize_order_number(str(named)) if named else order_under_way(tracker)
         grant, order = await order_soon(turn.conversation, number) if number else (None, None)
-        answer = await self._service.answer(
-            question,
-            language=language,
-            product=str(product) if product else None,
-            facts=evidence_of(order, language) if order is not None else (),
-            owned=frozenset(line.product_id for line in order.lines) if order is not None else frozenset(),
-            customer_name=customer_name(tracker),
-            history=history(tracker),
-        )
+        try:
+            answer = await self._service.answer(
+                question,
+                language=language,
+                product=str(product) if product else None,
+                facts=evidence_of(order, language) if order is not None else (),
+                owned=frozenset(line.product_id for line in order.lines)
+                if order is not None
+                else frozenset(),
+                customer_name=customer_name(tracker),
+                history=history(tracker),
+            )
+        except KefuError as exc:  # an article or the certificate has an error, since the start
+            log.error("cannot_answer", conversation=turn.conversation, error=str(exc))
+            answer = Answer("", Decision("handoff", 0.0, None, None, ("not_ready",)), language)
         log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
                  reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
         busy = form is not None or bool((tracker.active_loop or {}).get("name"))

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from bot.exceptions import KefuError, ProofRejected, SettingsError
+from bot.exceptions import GeneratorError, KefuError, ProofRejected, SettingsError
 from bot.settings import PROJECT_ROOT, Settings, load_settings, settings_file
 
 Level = Literal["ok", "note", "warning", "error"]
@@ -334,10 +334,9 @@ async def check_policy(settings: Settings) -> AsyncIterator[Finding]:
 
 async def check_knowledge(settings: Settings) -> AsyncIterator[Finding]:
     """The articles are valid and exist in both languages."""
-    from bot.knowledge.base import Knowledge
+    from bot.knowledge.base import Knowledge, default_folder
 
-    configured = getattr(getattr(settings, "knowledge", None), "path", None)
-    folder = Path(configured) if configured else PROJECT_ROOT / "data" / "knowledge"
+    folder = default_folder(settings)
     if not folder.is_dir():
         yield Finding(
             "knowledge",
@@ -470,24 +469,17 @@ async def check_generator(settings: Settings) -> AsyncIterator[Finding]:
     if not generator.enabled:
         yield Finding("generator", "note", "not enabled: answers are quoted from the articles")
         return
-    if generator.mode == "certified" and (
-        generator.certificate is None or not generator.certificate.is_file()
-    ):
-        yield Finding(
-            "generator",
-            "error",
-            f"mode certified needs a certificate; {generator.certificate or 'the file'} is not there",
-            "make one with `kefu calibrate`, or set generator.mode to strict",
-        )
     if generator.base_url is None:
         return  # Kefu's own is one of the programs
     import aiohttp
+
+    from bot.generator.client import server_address
 
     headers = {"Authorization": f"Bearer {generator.api_key}"} if generator.api_key else {}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
-            session.get(f"{generator.base_url.rstrip('/')}/models", headers=headers) as response,
+            session.get(f"{server_address(generator.base_url)}/v1/models", headers=headers) as response,
         ):
             status = response.status
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
@@ -502,8 +494,45 @@ async def check_generator(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(
             "generator", "error", f"{generator.base_url} refuses the key", "correct KEFU_GENERATOR__API_KEY"
         )
+    elif status != 200:
+        yield Finding(
+            "generator",
+            "error",
+            f"{generator.base_url} answers {status} to /v1/models: it is no OpenAI-compatible server, or not ready",
+            "correct generator.base_url, or wait for that server",
+        )
     else:
         yield Finding("generator", "ok", f"{generator.base_url} answers")
+
+
+async def check_certificate(settings: Settings) -> AsyncIterator[Finding]:
+    """Mode certified: the certificate holds for this machine, and no audit has found more errors than it promises."""
+    from bot.generator.binding import certificate_of
+    from bot.generator.drift import FILE, Audits
+    from bot.knowledge.base import Knowledge, default_folder
+
+    if settings.generator.mode != "certified":
+        return
+    try:
+        certificate = certificate_of(settings, Knowledge.load(default_folder(settings)))
+    except GeneratorError as exc:
+        yield Finding(
+            "certificate",
+            "error",
+            str(exc),
+            "make one with `kefu calibrate`, or set generator.mode to strict",
+        )
+        return
+    levels = Audits.load(settings.data_path(FILE)).levels
+    for risk, level in sorted(levels.items()):
+        yield Finding(
+            "certificate",
+            "warning",
+            f"audits found more wrong answers about {risk} than promised; stricter by {level} step(s)",
+            "see what went wrong at the desk, then label and `kefu calibrate certify` again",
+        )
+    if certificate is not None and not levels:
+        yield Finding("certificate", "ok", f"{certificate.id} holds for this machine")
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -521,6 +550,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("clock", check_clock),
     ("redis", check_redis),
     ("generator", check_generator),
+    ("certificate", check_certificate),
 )
 
 

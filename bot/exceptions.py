@@ -186,6 +186,10 @@ class GeneratorError(KefuError):
     """The generator cannot answer."""
 
 
+class CertificateVoid(GeneratorError):
+    """A certificate was made for another model, index, policy or the like than is in use."""
+
+
 class NoReranker(GeneratorError):
     """The generator answers and has no reranker."""
 

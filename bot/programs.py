@@ -183,6 +183,20 @@ def running_url(settings: Settings, name: str) -> str:
     return f"http://{reachable(section.host)}:{port}"
 
 
+def refuse_void_certificate(settings: Settings) -> None:
+    """A shop that wants every answer certified is told before it starts, not by silence.
+
+    Raises:
+        GeneratorError: there is no certificate, or it was made for another model, index or policy.
+        KnowledgeError: the articles cannot be read.
+    """
+    if settings.generator.mode == "certified":
+        from bot.generator.binding import certificate_of
+        from bot.knowledge.base import Knowledge, default_folder
+
+        certificate_of(settings, Knowledge.load(default_folder(settings)))
+
+
 def up(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only start, stop and address.")] = False,
 ) -> None:
@@ -191,6 +205,7 @@ def up(
     from bot.training import current_model
 
     settings = with_ports(get_settings())
+    refuse_void_certificate(settings)
     model = current_model()
     state_file = settings.data_path("run", "programs.json")
     show = _Terminal(quiet)
@@ -287,6 +302,7 @@ def dialogue() -> None:
 def actions() -> None:
     """Run the action server alone."""
     settings = with_ports(get_settings())
+    refuse_void_certificate(settings)
     _become(
         actions_command(settings),
         {**environment(settings), **QUIET, **ACTIONS, "SANIC_HOST": settings.actions.host},

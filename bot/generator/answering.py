@@ -11,7 +11,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -119,7 +119,7 @@ class Answerer:
         generator: the first voice; None leaves the extractive voice alone.
         certificate: needed in mode "certified".
         phrases: whether the generator speaks; otherwise it only reads for the article's own words.
-        drift: how many alarms the drift monitor has raised.
+        drift: how many alarms the drift monitor has raised, by risk class.
         always: ask the generator even where no reply of its could be let through, to measure it.
         notes: reasons that every decision carries.
     """
@@ -130,7 +130,7 @@ class Answerer:
     generator: Generator | None = None
     mode: Mode = "strict"
     certificate: Certificate | None = None
-    drift: int = 0
+    drift: Mapping[str, int] = field(default_factory=dict)
     max_tokens: int = 96
     phrases: bool = True
     always: bool = False
@@ -371,9 +371,9 @@ class Answerer:
         elif lacks_value(question, best.text):
             reasons.append("value_missing")
         elif threshold is None:
-            reasons.append("drift" if self.drift else "uncertified")
+            reasons.append("drift" if self.drift.get(risk) else "uncertified")
         elif p < threshold:
-            reasons.append("low_confidence")
+            reasons += ["low_confidence", *(["drift"] if self.drift.get(risk) else [])]
         if failed and passed and failed[0].voice == "generated":
             reasons.insert(0, "generator_failed")
         alone = not STOPPED & set(reasons)
@@ -412,7 +412,7 @@ class Answerer:
 
     def _threshold(self, risk: str, read: bool) -> tuple[float | None, str | None]:
         if self.mode == "certified" and self.certificate is not None:
-            return self.certificate.threshold(risk, self.drift), self.certificate.id
+            return self.certificate.threshold(risk, self.drift.get(risk, 0)), self.certificate.id
         return self.fusion.threshold("reranked" if read else "retrieval", risk == "policy"), None
 
     def _handoff(self, reasons: tuple[str, ...], language: Language, began: float) -> Answer:

@@ -2,7 +2,7 @@
 
     kefu calibrate labels --out FILE.jsonl          writes what people at the desk judged
     kefu calibrate certify --labels FILE.jsonl      writes the certificate and an HTML page with plots
-    kefu calibrate audit --labels FILE.jsonl        counts audited answers; raises the threshold by itself
+    kefu calibrate audit [--labels FILE.jsonl]      counts audited answers; raises the threshold by itself
     kefu calibrate show
 
 A label is one line {conversation, at, p, wrong, risk} (`risk` is a class such as policy or product, `at`
@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +25,13 @@ import typer
 
 from bot.database import make_engine
 from bot.exceptions import GeneratorError
-from bot.generator.calibration import DriftMonitor, auroc, certify_strata, e_aurc, ece
+from bot.generator.binding import machine_hashes
+from bot.generator.calibration import auroc, certify_strata, e_aurc, ece
 from bot.generator.certificate import Certificate, issue
-from bot.generator.service import DRIFT_FILE, knowledge_folder, machine_hashes
+from bot.generator.drift import FILE as DRIFT_FILE
+from bot.generator.drift import Audits
 from bot.handoff.labels import Judged, for_calibration
-from bot.knowledge.base import Knowledge
+from bot.knowledge.base import Knowledge, default_folder
 from bot.migrations import upgrade
 from bot.settings import Settings, get_settings
 
@@ -56,7 +59,7 @@ def read_labels(path: Path) -> list[Label]:
     """
     if not path.is_file():
         raise GeneratorError(f"{path}: there is no such file. Give a JSONL file with one label per line.")
-    by_conversation: dict[str, list[Label]] = {}
+    labels = []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         if not line.strip():
             continue
@@ -78,6 +81,14 @@ def read_labels(path: Path) -> list[Label]:
             raise GeneratorError(
                 f"{path}:{number}: not a label ({exc!r}). Wanted: conversation, at, p, wrong (true or false), risk."
             ) from exc
+        labels.append(label)
+    return one_each(labels)
+
+
+def one_each(labels: Iterable[Label]) -> list[Label]:
+    """One label of every conversation, in order of time: replies of one conversation go wrong together."""
+    by_conversation: dict[str, list[Label]] = {}
+    for label in labels:
         by_conversation.setdefault(label.conversation, []).append(label)
     rng = random.Random(0)
     return sorted(
@@ -103,7 +114,7 @@ def certify_labels(labels: Sequence[Label], settings: Settings, hashes: dict[str
             "and a quarter of the labels only chooses the grid. Label at least 200."
         )
     names = sorted({x.risk for x in cal})
-    alphas = {n: section.alpha_policy if n in ("policy", "money") else section.alpha for n in names}
+    alphas = {n: _alpha(settings, n) for n in names}
     scores: dict[str, list[float]] = {
         n: [x.p for x in tune if x.risk == n] or [x.p for x in tune] for n in names
     }
@@ -131,7 +142,7 @@ def export_labels(
 ) -> None:
     """Write the labels that people at the desk gave: drafts sent, edited or discarded, answers marked right or wrong."""
     settings = get_settings()
-    hashes = machine_hashes(settings, Knowledge.load(knowledge_folder(settings)))
+    hashes = machine_hashes(settings, Knowledge.load(default_folder(settings)))
     machine = {part: value[:16] for part, value in hashes.items()}
     judged = [one for one in asyncio.run(_judged(settings)) if one.alone or not alone]
     wanted = [one for one in judged if every_version or one.versions == machine]
@@ -168,7 +179,7 @@ def certify(
     """Turn labels into a certificate for exactly this model, adapter, prompt, index and policy."""
     settings = get_settings()
     found = read_labels(labels)
-    hashes = machine_hashes(settings, Knowledge.load(knowledge_folder(settings)))
+    hashes = machine_hashes(settings, Knowledge.load(default_folder(settings)))
     certificate = certify_labels(found, settings, hashes)
     target = out or settings.data_path("certificate.json")
     certificate.save(target)
@@ -185,22 +196,42 @@ def certify(
 
 
 @calibrate.command()
-def audit(labels: Annotated[Path, typer.Option(help="JSONL of audited answers given alone.")]) -> None:
-    """Count audited answers. After an alarm the next stricter certified threshold is used, then none."""
+def audit(
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="JSONL of audited answers given alone; default: what was judged at the desk."),
+    ] = None,
+) -> None:
+    """Count audited answers. After an alarm the class's next stricter certified threshold is used, then none."""
     settings = get_settings()
     file = settings.data_path(DRIFT_FILE)
-    monitor = load_monitor(file, settings)
-    seen = set(monitor[1])
-    fresh = [x for x in read_labels(labels) if x.conversation not in seen]
-    alarms = sum(monitor[0].observe(x.wrong) for x in fresh)
-    save_monitor(file, monitor[0], [*monitor[1], *(x.conversation for x in fresh)])
-    m = monitor[0]
-    typer.echo(
-        f"{len(fresh)} new audits, {m.seen} in all, {m.wrong} wrong; e-value {m.wealth:.2f} (alarm at {1 / m.delta:g})"
-    )
-    if alarms:
-        typer.secho(
-            f"ALARM: more wrong answers than promised. Stricter by {m.level} step(s) from now on.", fg="red"
+    audits = Audits.load(file)
+    path = settings.generator.certificate
+    certificate = Certificate.load(path) if path else None
+    known = set(audits.conversations)
+    found = read_labels(labels) if labels else _judged_alone(settings, certificate)
+    fresh = [one for one in found if one.conversation not in known and one.risk != "order"]
+    alarmed = set()
+    for one in fresh:
+        promised = certificate.promised(one.risk) if certificate else None
+        alpha, delta = promised or (_alpha(settings, one.risk), settings.generator.delta)
+        if audits.observe(one.risk, one.wrong, alpha=alpha, delta=delta):
+            alarmed.add(one.risk)
+    audits.count(one.conversation for one in fresh)
+    audits.save(file)
+    typer.echo(f"{len(fresh)} new audits of {len(found)}; {len(audits.conversations)} in all")
+    for risk, m in sorted(audits.monitors.items()):
+        typer.echo(
+            f"{risk:10s} {m.seen} audits, {m.wrong} wrong, {m.alpha:.0%} promised; e-value {m.wealth:.2f} "
+            f"(alarm at {1 / m.delta:g}), {m.level} step(s) stricter"
+        )
+    for risk in sorted(alarmed):
+        level = audits.monitors[risk].level
+        said = f"ALARM: more wrong answers about {risk} than promised. Stricter by {level} step(s) from the next question on."
+        typer.secho(said, fg="red", err=True)
+    if certificate is None:
+        typer.echo(
+            "There is no certificate (generator.certificate): its thresholds are what an alarm raises."
         )
 
 
@@ -213,30 +244,32 @@ def show(
     path = certificate or settings.generator.certificate or settings.data_path("certificate.json")
     found = Certificate.load(path)
     typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
-    found.check(machine_hashes(settings, Knowledge.load(knowledge_folder(settings))))
+    found.check(machine_hashes(settings, Knowledge.load(default_folder(settings))))
     typer.echo("It holds for this machine.")
 
 
-def load_monitor(file: Path, settings: Settings) -> tuple[DriftMonitor, list[str]]:
-    """The monitor as the last audit left it, with the conversations it has counted.
-
-    Raises:
-        GeneratorError: the file is damaged.
-    """
-    if not file.exists():
-        return DriftMonitor(alpha=settings.generator.alpha, delta=settings.generator.delta), []
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        seen = [str(x) for x in raw.pop("conversations")]
-        return DriftMonitor(**raw), seen
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise GeneratorError(f"{file} is damaged ({exc!r}). Remove it to begin the audits anew.") from exc
+def _judged_alone(settings: Settings, certificate: Certificate | None) -> list[Label]:
+    """What people at the desk said of answers that this very machine gave alone, since the certificate was made."""
+    hashes = machine_hashes(settings, Knowledge.load(default_folder(settings)))
+    now = {part: value[:16] for part, value in hashes.items()}
+    judged = asyncio.run(_judged(settings))
+    return one_each(
+        Label(one.conversation, one.at, one.p, one.wrong, one.risk)
+        for one in judged
+        if one.alone
+        and one.versions == now
+        and (certificate is None or _time(one.at) > _time(certificate.made_at))
+    )
 
 
-def save_monitor(file: Path, monitor: DriftMonitor, conversations: Sequence[str]) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(asdict(monitor) | {"conversations": list(conversations)}), encoding="utf-8")
-    part.replace(file)
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _alpha(settings: Settings, risk: str) -> float:
+    section = settings.generator
+    return section.alpha_policy if risk in ("policy", "money") else section.alpha
 
 
 def _page(path: Path, certificate: Certificate, labels: Sequence[Label]) -> None:

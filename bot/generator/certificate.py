@@ -1,6 +1,6 @@
 """The certificate: which thresholds hold for which risk class, and for exactly which machine.
 
-A certificate binds thresholds to hashes of model, adapter, prompt, index and policy. When one of them
+A certificate binds thresholds to hashes of model, adapter, prompt, index and policy (`bot.generator.binding`). When one of them
 changes, the labels it was made from say nothing about the new machine, and it is refused.
 """
 
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.exceptions import GeneratorError
+from bot.exceptions import CertificateVoid, GeneratorError
 from bot.generator.calibration import Certified, DriftMonitor
 
 FORMAT = 1
@@ -38,23 +38,33 @@ class Certificate:
 
         A class that was not certified takes the strictest threshold of those that were.
         """
-        chosen = self.classes.get(risk)
+        chosen = self._class(risk)
         if chosen is None:
-            known = list(self.classes.values())
-            if not known or any(c.threshold is None for c in known):
-                return None
-            chosen = max(known, key=lambda c: c.threshold or 0.0)
+            return None
         return DriftMonitor(alpha=chosen.alpha, delta=chosen.delta, level=alarms).threshold(chosen)
+
+    def promised(self, risk: str) -> tuple[float, float] | None:
+        """Alpha and delta of a class: at most alpha wrong, with confidence 1 - delta. None: nothing was promised."""
+        chosen = self._class(risk)
+        return None if chosen is None else (chosen.alpha, chosen.delta)
+
+    def _class(self, risk: str) -> Certified | None:
+        if risk in self.classes:
+            return self.classes[risk]
+        known = list(self.classes.values())
+        if not known or any(c.threshold is None for c in known):
+            return None
+        return max(known, key=lambda c: c.threshold or 0.0)
 
     def check(self, hashes: Mapping[str, str]) -> None:
         """Raise unless it was made for exactly this machine.
 
         Raises:
-            GeneratorError: names what changed and the remedy.
+            CertificateVoid: names what changed and the remedy.
         """
         changed = sorted(k for k in self.hashes.keys() | hashes.keys() if self.hashes.get(k) != hashes.get(k))
         if changed:
-            raise GeneratorError(
+            raise CertificateVoid(
                 f"Certificate {self.id} was made for another {', '.join(changed)}: its thresholds promise nothing here. "
                 "Run `kefu calibrate` again, or set generator.mode to strict."
             )

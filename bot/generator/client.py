@@ -58,11 +58,16 @@ class Reranking(Protocol):
         ...
 
 
+def server_address(url: str) -> str:
+    """The address of a server, whichever way it was given: with or without ``/v1``."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
 class GeneratorClient:
     """Talks to one server. Use it as an async context manager, or call `close`.
 
     Args:
-        url: base address, without ``/v1``.
+        url: base address, with or without ``/v1``.
         model: name sent along; a server of one model may ignore it.
         timeout: seconds for one completion, everything included.
     """
@@ -70,7 +75,7 @@ class GeneratorClient:
     def __init__(
         self, url: str, *, model: str = "default", api_key: str | None = None, timeout: float = 20.0
     ) -> None:
-        self._url = url.rstrip("/").removesuffix("/v1")
+        self._url = server_address(url)
         self._model = model
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout)

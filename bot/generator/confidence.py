@@ -335,7 +335,15 @@ REASONS: dict[str, dict[Language, str]] = {
     "generator_failed": {"zh": "生成服务没有可用的回复，改用文章原文。", "en": "The generator gave no usable reply; the article's own words were used."},
     "indexing": {"zh": "文章还在建立索引，暂时只按字面查找。", "en": "The articles are still being indexed; only words were searched."},
     "shadow": {"zh": "影子模式：只写草稿，由人发送。", "en": "Shadow mode: only a draft, a person sends it."},
-    "uncertified": {"zh": "没有证书：按严格模式判断。", "en": "There is no certificate; strict mode decided."},
+    "uncertified": {"zh": "证书不涵盖这类问题，不能单独回答。", "en": "The certificate does not cover this kind of question; it is not answered alone."},
+    "certificate_void": {
+        "zh": "证书作废：文章、模型或规则已变，重新校准之前只写草稿。",
+        "en": "The certificate is void: articles, model or policy changed. Only drafts until `kefu calibrate` is run again.",
+    },
+    "not_ready": {
+        "zh": "文章或证书有误，回答功能没有启动（见日志和 kefu doctor）。",
+        "en": "An article or the certificate has an error, so nothing could be answered (see the log and kefu doctor).",
+    },
     "two_products": {"zh": "有两种商品都符合，先问是哪一种。", "en": "Two products fit, so it asks which one."},
     "repeated": {"zh": "同样的回答已经给过，没有解决问题。", "en": "The same answer was given before and did not help."},
     "other_language": {"zh": "文章没有顾客所用语言的版本。", "en": "The articles do not have this in the shopper's language."},
@@ -345,8 +353,10 @@ REASONS: dict[str, dict[Language, str]] = {
     },
     "product_unknown": {"zh": "问题里提到的型号不在依据里。", "en": "The question names a model that the evidence does not."},
     "drift": {"zh": "抽查发现错误变多，门槛已自动提高。", "en": "Audits found more errors than promised, so the threshold was raised."},
-    "injection": {"zh": "消息试图改变助手的指令，按普通文字处理，不单独回答。", "en": "The message tries to change the assistant's instructions; it is not answered alone."},
-    "hard_rule": {"zh": "规则要求交给人工。", "en": "A rule gives this to a person."},
+    "injection": {
+        "zh": "消息像是想改变助手的指令：只用文章原文，不请生成模型。",
+        "en": "The message seems to steer the assistant: only an article's own words were considered, no generated ones.",
+    },
 }  # fmt: skip
 
 

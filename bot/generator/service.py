@@ -1,14 +1,12 @@
 """The answering of one running program: settings in, answers out.
 
 Loads knowledge, confidence model and certificate at the first question (or at `warm`), follows changes
-of the articles, and keeps the last good version when a change is not valid. Imports no torch.
+of the articles and of what audits find, and keeps the last good version when a change is not valid. Imports no torch.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,91 +17,64 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.exceptions import GeneratorError
+from bot.exceptions import CertificateVoid, GeneratorError, KnowledgeError
 from bot.generator.answering import Answer, Answerer, Turn
-from bot.generator.certificate import Certificate
+from bot.generator.binding import certificate_of, machine_hashes
 from bot.generator.client import Generator, GeneratorClient
-from bot.generator.confidence import FUSION_FILE, Fusion
+from bot.generator.confidence import Fusion
+from bot.generator.drift import FILE as DRIFT_FILE
+from bot.generator.drift import Audits
 from bot.generator.evidence import Evidence
-from bot.generator.prompt import prompt_hash
-from bot.knowledge.base import Knowledge
+from bot.knowledge.base import Knowledge, default_folder, folder_state
 from bot.message import Language
-from bot.settings import PROJECT_ROOT, Settings
+from bot.settings import Settings
 
 if TYPE_CHECKING:
     from bot.knowledge.pgvector import PgVectorRetriever
     from bot.knowledge.retriever import Retriever
 
 log = structlog.get_logger()
-ADAPTER = Path(__file__).with_name("adapter")
-RERANKER = Path(__file__).with_name("reranker")
-DRIFT_FILE = "drift.json"
 PATIENCE = 3.0  # seconds a question waits for articles to be read before it is answered without
-
-
-def knowledge_folder(settings: Settings) -> Path:
-    """Where the articles are."""
-    section = getattr(settings, "knowledge", None)
-    path = Path(getattr(section, "path", None) or PROJECT_ROOT / "data" / "knowledge")
-    return path if path.is_absolute() else PROJECT_ROOT / path
-
-
-def machine_hashes(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
-    """What a certificate is bound to: change one and the certificate is void."""
-    folder = Path(settings.generator.adapter) if settings.generator.adapter not in (None, "none") else ADAPTER
-    weights = folder / "adapter_model.safetensors"
-    section = settings.generator
-    model = f"{section.enabled} {section.phrases} {section.base_url} {section.model}"
-    policy = settings.policy.path or PROJECT_ROOT / "bot" / "policy" / "default.yml"
-    return {
-        "model": hashlib.sha256(model.encode()).hexdigest(),
-        "adapter": _file_hash(weights) if settings.generator.adapter != "none" else "none",
-        "reranker": _reranker_hash(settings.generator.reranker),
-        "prompt": prompt_hash(),
-        "confidence": _file_hash(FUSION_FILE),
-        "index": knowledge.fingerprint,
-        "policy": _file_hash(Path(policy)),
-    }
-
-
-def _reranker_hash(name: str | None) -> str:
-    if name == "none":
-        return "none"
-    folder = Path(name) if name else RERANKER
-    files = ("adapter_model.safetensors", "head.safetensors")
-    return hashlib.sha256("".join(_file_hash(folder / one) for one in files).encode()).hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
 
 
 def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator | None) -> Answerer:
     """Everything put together for one version of the articles.
 
+    In mode certified with a certificate that no longer holds, as after a change of the articles, it writes drafts only:
+    the shop wants nothing said without a promise, and answers from the articles before the change are worse than none.
+
     Raises:
-        GeneratorError: mode certified without a certificate that holds for this machine.
+        GeneratorError: mode certified without a certificate, or with a damaged one.
     """
     section = settings.generator
-    certificate: Certificate | None = None
-    if section.mode == "certified":
-        if section.certificate is None:
-            raise GeneratorError(
-                "generator.mode is certified and generator.certificate is not set. Make one with `kefu calibrate`, "
-                "or set generator.mode to strict."
-            )
-        certificate = Certificate.load(section.certificate)
-        certificate.check(machine_hashes(settings, knowledge))
+    certificate, mode = None, section.mode
+    notes: tuple[str, ...] = ()
+    try:
+        certificate = certificate_of(settings, knowledge)
+    except CertificateVoid as exc:
+        log.error("certificate_void", error=str(exc))
+        notes, mode = ("certificate_void",), "shadow"
     return Answerer(
         retriever=retriever_of(settings, knowledge),
         chunks=knowledge.chunks,
         fusion=Fusion.load(),
         generator=generator,
-        mode=section.mode,
+        mode=mode,
         certificate=certificate,
-        drift=drift_level(settings.data_path(DRIFT_FILE)),
+        drift=Audits.load(settings.data_path(DRIFT_FILE)).levels if certificate else {},
         max_tokens=section.max_tokens,
         phrases=section.phrases,
+        notes=notes,
+    )
+
+
+def answering_state(settings: Settings) -> tuple[object, ...]:
+    """Differs when an article, the certificate or what the audits found has changed."""
+    folder = default_folder(settings)
+    files = (settings.generator.certificate, settings.data_path(DRIFT_FILE))
+    return (
+        *(folder_state(folder) if folder.is_dir() else ()),
+        *(path.stat().st_mtime_ns if path and path.is_file() else None for path in files),
     )
 
 
@@ -141,18 +112,6 @@ def provisional_answerer(settings: Settings, knowledge: Knowledge) -> Answerer:
         mode="shadow" if settings.generator.mode == "certified" else settings.generator.mode,
         notes=("indexing",),
     )
-
-
-def drift_level(path: Path) -> int:
-    """How many alarms the audits have raised since the last certificate."""
-    try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["level"])
-    except FileNotFoundError:
-        return 0
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise GeneratorError(
-            f"{path} is damaged ({exc!r}). Run `kefu calibrate audit` again or remove it."
-        ) from exc
 
 
 class AnswerService:
@@ -205,26 +164,21 @@ class AnswerService:
     def _by_words(self) -> Answerer:
         with self._wording:
             if self._provisional is None:
-                knowledge = Knowledge.load(knowledge_folder(self._settings))
+                knowledge = Knowledge.load(default_folder(self._settings))
                 self._provisional = provisional_answerer(self._settings, knowledge)
             return self._provisional
 
     def preload(self) -> Answerer:
         """The same without an event loop, for a thread at the start of a program."""
-        from bot.knowledge.base import folder_state
-
         with self._lock:
-            folder = knowledge_folder(self._settings)
-            state = tuple(folder_state(folder)) if folder.is_dir() else ()
+            state = answering_state(self._settings)
             if self._answerer is None or state != self._state:
-                self._answerer = self._load(folder)
+                self._answerer = self._load(default_folder(self._settings))
                 self._state = state
                 self._provisional = None
             return self._answerer
 
     def _load(self, folder: Path) -> Answerer:
-        from bot.exceptions import KnowledgeError
-
         try:
             knowledge = Knowledge.load(folder)
             answerer = load_answerer(self._settings, knowledge, self._generator)

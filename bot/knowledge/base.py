@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bot.exceptions import KnowledgeError
 from bot.knowledge.articles import Article, Chunk, article_files, missing_translations, read_article
-from bot.settings import PROJECT_ROOT, get_settings
+from bot.settings import PROJECT_ROOT, Settings, get_settings
 
 if TYPE_CHECKING:
     from bot.knowledge.retriever import Retriever
@@ -80,9 +80,9 @@ class Knowledge:
         return HybridRetriever(self.chunks, cache=EmbeddingCache(cache or default_cache()))
 
 
-def default_folder() -> Path:
+def default_folder(settings: Settings | None = None) -> Path:
     """The folder of articles the settings name; the demo shop's own when they name none."""
-    path = get_settings().knowledge.path or Path("data") / "knowledge"
+    path = (settings or get_settings()).knowledge.path or Path("data") / "knowledge"
     return path if path.is_absolute() else PROJECT_ROOT / path
 
 

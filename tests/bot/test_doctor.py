@@ -174,10 +174,27 @@ async def test_a_shop_that_is_away_is_an_error_only_when_it_is_not_the_demo(
 
 async def test_certified_mode_without_a_certificate_is_an_error(settings: Any, tmp_path: Path) -> None:
     mine = settings(generator={"mode": "certified", "certificate": tmp_path / "missing.json"})
-    (found,) = await findings(doctor.check_generator, mine)
+    (found,) = await findings(doctor.check_certificate, mine)
 
     assert "error" == found.level
     assert "kefu calibrate" in found.remedy
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, "ok"), (401, "error"), (404, "error"), (503, "error")])
+@pytest.mark.parametrize("ending", ["", "/v1", "/v1/"])
+async def test_a_server_in_the_generators_place_is_asked_where_the_client_asks(
+    settings: Any, aiohttp_server: Any, status: int, level: str, ending: str
+) -> None:
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": []}, status=status)
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    server = await aiohttp_server(app)
+    mine = settings(generator={"base_url": f"http://127.0.0.1:{server.port}{ending}"})
+    (found,) = await findings(doctor.check_generator, mine)
+
+    assert level == found.level
 
 
 def test_settings_that_are_not_valid_are_a_finding_too(

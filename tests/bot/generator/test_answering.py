@@ -242,10 +242,10 @@ async def test_a_certified_threshold_decides_and_drift_makes_it_stricter() -> No
     calm = await kefu(mode="certified", certificate=certificate(0.3, (0.9999,))).answer(
         "保修多久", language="zh"
     )
-    alarmed = await kefu(mode="certified", certificate=certificate(0.3, (0.9999,)), drift=1).answer(
-        "保修多久", language="zh"
-    )
-    silent = await kefu(mode="certified", certificate=certificate(0.3), drift=1).answer(
+    alarmed = await kefu(
+        mode="certified", certificate=certificate(0.3, (0.9999,)), drift={"product": 1}
+    ).answer("保修多久", language="zh")
+    silent = await kefu(mode="certified", certificate=certificate(0.3), drift={"product": 1}).answer(
         "保修多久", language="zh"
     )
 

@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from bot.exceptions import KnowledgeError
+from bot.doctor import check_certificate
+from bot.exceptions import CertificateVoid, KnowledgeError
 from bot.generator import service as module
+from bot.generator.binding import machine_hashes
+from bot.generator.calibration import Certified
+from bot.generator.certificate import issue
 from bot.generator.confidence import Fusion, Logistic
+from bot.generator.drift import FILE as DRIFT
+from bot.generator.drift import Audits
 from bot.generator.service import AnswerService
 from bot.knowledge.base import Knowledge
 from bot.knowledge.hybrid import Fusion as Methods
 from bot.knowledge.hybrid import HybridRetriever
+from bot.programs import refuse_void_certificate
 from bot.settings import GeneratorSettings, KnowledgeSettings, Settings
 
 QUESTION = "how many days do I have to return an item"
@@ -116,3 +123,76 @@ async def test_a_certificate_does_not_cover_answers_by_words(
 
     assert ("draft", "") == (answer.decision.decision, answer.text)
     assert {"indexing", "shadow"} <= set(answer.decision.reasons)
+
+
+@pytest.fixture
+def certified(settings: Settings, tmp_path: Path) -> Settings:
+    """The same shop with a certificate for its present articles that lets everything through."""
+    mine = settings.model_copy(
+        update={
+            "generator": GeneratorSettings(enabled=False, mode="certified", certificate=tmp_path / "c.json")
+        }
+    )
+    hashes = machine_hashes(mine, Knowledge.load(settings.knowledge.path or Path()))
+    passed = Certified(0.3, 0.8, 100, 1, 0.04, 120, 0.05, 0.1, (0.9999999999,))
+    issue({"product": passed}, alphas={"product": 0.05}, delta=0.1, n=120, hashes=hashes, metrics={}).save(
+        tmp_path / "c.json"
+    )
+    return mine
+
+
+async def test_articles_that_change_under_a_certificate_are_drafted_from_until_it_is_made_anew(
+    certified: Settings, folder: Path
+) -> None:
+    service = AnswerService(certified)
+    before = await service.answer(QUESTION, language="en")
+    write(folder, 30)
+    after = await service.answer(QUESTION, language="en")
+    write(folder, 7)
+    restored = await service.answer(QUESTION, language="en")
+    await service.close()
+
+    assert "7 days" in before.text and before.decision.certificate
+    assert ("", "draft") == (after.text, after.decision.decision)
+    assert "30 days" in after.draft and "certificate_void" in after.decision.reasons
+    assert "7 days" in restored.text
+
+
+async def test_an_alarm_of_the_audits_counts_from_the_next_question_on(certified: Settings) -> None:
+    service = AnswerService(certified)
+    before = await service.answer(QUESTION, language="en")
+    audits = Audits()
+    while not audits.levels:
+        audits.observe("product", True, alpha=0.05, delta=0.1)
+    audits.save(certified.data_path(DRIFT))
+    after = await service.answer(QUESTION, language="en")
+    await service.close()
+
+    assert "answer" == before.decision.decision
+    assert "handoff" == after.decision.decision and "drift" in after.decision.reasons
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_programs_do_not_start_on_a_void_certificate(certified: Settings, folder: Path, kept: bool) -> None:
+    if kept:
+        refuse_void_certificate(certified)
+        return
+    write(folder, 30)
+    with pytest.raises(CertificateVoid, match="another index"):
+        refuse_void_certificate(certified)
+
+
+@pytest.mark.parametrize("change", ["none", "article", "alarm"])
+async def test_the_doctor_says_what_became_of_the_certificate(
+    certified: Settings, folder: Path, change: str
+) -> None:
+    if change == "article":
+        write(folder, 30)
+    if change == "alarm":
+        audits = Audits()
+        while not audits.levels:
+            audits.observe("product", True, alpha=0.05, delta=0.1)
+        audits.save(certified.data_path(DRIFT))
+    (found,) = [one async for one in check_certificate(certified)]
+
+    assert {"none": "ok", "article": "error", "alarm": "warning"}[change] == found.level

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.generator import calibrate
+from bot.generator.binding import machine_hashes
 from bot.generator.calibrate import read_labels
-from bot.generator.service import machine_hashes
 from bot.knowledge.base import Knowledge
 from bot.message import Handoff, Reply
 from bot.settings import GeneratorSettings, Settings
