@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from bot.generator.answering import without_list_mark
 from bot.generator.checks import run_checks
 from bot.generator.dialogues import Dialogue
 from bot.generator.evidence import Evidence
@@ -63,6 +64,7 @@ def unknown_numbers(reply: str, known: str) -> list[str]:
         part for n in _DIGITS.findall(known) for part in re.split(r"[.,:]", n)
     }
     numbers |= {n.replace(",", "") for n in numbers}
+    numbers |= {str(_FIGURES.find(n)) for n in _HAN.findall(known) if n in _FIGURES}
     found = [n for n in _DIGITS.findall(reply) if n not in numbers and n.replace(",", "") not in numbers]
     for han in _HAN.findall(reply):
         figure = (
@@ -98,7 +100,7 @@ def replies(loaded: Loaded, text: str, temperature: float) -> list[str]:
                 cache.batch_select_indices(torch.tensor(left, device=loaded.device))
             going = [going[i] for i in left]
             logits = model(input_ids=drawn[left], past_key_values=cache, use_cache=True).logits[:, -1]
-    return [loaded.decode(row).strip() for row in rows]
+    return [without_list_mark(loaded.decode(row)) for row in rows]
 
 
 def main() -> None:

@@ -309,7 +309,7 @@ class Answerer:
             question, evidence, language=language, history=[(t.shopper, t.kefu) for t in history]
         )
         completion: Completion = await self.generator.complete(messages, max_tokens=self.max_tokens)
-        text = completion.text.strip()
+        text = without_list_mark(completion.text)
         checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
         if completion.finish == "length":
             checks = (*checks, Check("complete", False, "cut off"))
@@ -473,6 +473,13 @@ def choose(question: str, candidates: Sequence[Candidate]) -> Candidate:
         return generated if same and generated.features["reply_read"] >= ANSWERS else extractive
     unsure = generated.features.get("mean_logprob", 0.0) < UNSURE
     return extractive if unsure and not same else generated
+
+
+def without_list_mark(reply: str) -> str:
+    """A reply without the mark of the list it was taken from: a lone "1." in front says nothing."""
+    text = reply.strip()
+    marks = re.findall(r"(?m)^(?:\d{1,2}[.)、．](?!\d)|[-*•])[ \t]*", text)
+    return text[len(marks[0]) :] if len(marks) == 1 and text.startswith(marks[0]) else text
 
 
 def headed(chunk: Chunk, text: str) -> str:

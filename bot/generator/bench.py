@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from bot.generator.dialogues import make_dialogues
-from bot.generator.engine import BatchEngine, Sampling
+from bot.generator.engine import Sampling
 from bot.generator.model import Loaded, load
 from bot.generator.prompt import build_messages, render
 from bot.generator.server import make_engine
@@ -100,8 +100,7 @@ def _plain(loaded: Loaded, prompts: list[str], tokens: int) -> dict[str, float]:
 
 async def _engine(loaded: Loaded, prompts: list[str], tokens: int) -> dict[str, float]:
     engine = make_engine(loaded, len(prompts))
-    if isinstance(engine, BatchEngine):
-        engine.stop_ids = set()  # every reply is made as long as the peer's
+    engine.stop_ids = set()  # every reply is made as long as the peer's
     try:
         began = time.perf_counter()
         jobs = await asyncio.gather(

@@ -1,7 +1,8 @@
 """The engine of a GPU: transformers' continuous batching (paged cache, CUDA graphs) with log-probabilities.
 
-It has never run on a card: there was none. Its tests put a manager with transformers' documented interface in the
-place of the card's. `kefu bench generator` on a machine with a card is the first thing to do. Requests of one temperature share a manager; the decision to answer uses temperature 0.
+It has never run on a card: there was none. Its tests run transformers' own manager on a CPU, where replies and log-probabilities
+are those of `BatchEngine`, and for failures of a card put one with the same interface in its place. `kefu bench generator` on a machine with a card
+is the first thing to do. It serves temperature 0, which the decision to answer uses, and no runners-up of a token.
 """
 
 from __future__ import annotations
@@ -21,15 +22,20 @@ from bot.generator.model import Loaded
 class CudaEngine:
     """See `bot.generator.engine.Engine`. Greedy only: a sampled reply could not be certified anyway."""
 
-    def __init__(self, loaded: Loaded, *, concurrency: int = 64) -> None:
+    greedy = True
+
+    def __init__(self, loaded: Loaded, *, concurrency: int = 64, blocks: int | None = None) -> None:
+        """`blocks`: pages of the cache; None fills the card's memory."""
         from transformers import ContinuousBatchingConfig, GenerationConfig
 
         self._loaded = loaded
         self.name = loaded.name
         self.active = 0
-        eos = sorted(loaded.stop_ids)
-        generation = GenerationConfig(do_sample=False, max_new_tokens=256, eos_token_id=eos)
-        batching = ContinuousBatchingConfig(return_logprobs=True)
+        self.stop_ids = loaded.stop_ids
+        generation = GenerationConfig(do_sample=False, max_new_tokens=256, eos_token_id=sorted(self.stop_ids))
+        batching = ContinuousBatchingConfig(
+            return_logprobs=True, max_requests_per_batch=concurrency, num_blocks=blocks
+        )
         self._manager: Any = loaded.model.init_continuous_batching(
             generation_config=generation, continuous_batching_config=batching
         )
@@ -66,6 +72,7 @@ class CudaEngine:
                     request_id=name,
                     max_new_tokens=sampling.max_tokens,
                     record_timestamps=True,
+                    eos_token_id=sorted(self.stop_ids) or -1,
                 )
             except queue.Full as exc:
                 raise GeneratorError("The card's queue is full.") from exc
@@ -86,7 +93,7 @@ class CudaEngine:
 
     def _fill(self, job: Job, result: Any) -> None:
         tokens, logprobs = list(result.generated_tokens), list(result.logprobs)
-        ended = bool(tokens) and tokens[-1] in self._loaded.stop_ids
+        ended = bool(tokens) and tokens[-1] in self.stop_ids
         if ended:
             tokens, logprobs = tokens[:-1], logprobs[: len(tokens) - 1]
         job.finish = "stop" if ended else "length"

@@ -74,10 +74,12 @@ def _resolve(done: asyncio.Future[Job], job: Job, error: Exception | None) -> No
 
 
 class Engine(Protocol):
-    """What the server needs: submit a prompt, get a finished job."""
+    """What the server needs: submit a prompt, get a finished job. `greedy`: only temperature 0, without runners-up."""
 
     name: str
     active: int
+    greedy: bool
+    stop_ids: set[int]  # tokens that end a reply
 
     @property
     def waiting(self) -> int: ...
@@ -94,6 +96,8 @@ class BatchEngine:
         loaded: the model.
         concurrency: rows of the batch.
     """
+
+    greedy = False
 
     def __init__(self, loaded: Loaded, *, concurrency: int = 4) -> None:
         self._loaded = loaded

@@ -98,17 +98,30 @@ class Reranker:
         merge_adapter(loaded.model, folder)
         return cls(loaded, {k: v.to(device).float() for k, v in head.items()}, int(plan["layers"]))
 
-    def score(self, question: str, documents: Sequence[str]) -> list[float]:
+    def score(
+        self, question: str, documents: Sequence[str], left: threading.Event | None = None
+    ) -> list[float]:
         """Log-odds that each section (`bot.generator.prompt.document`) answers the question.
 
         A section that was read lately is not read again: its keys and values are kept, and only the question
         goes through the layers.
+
+        Args:
+            left: set when the caller has gone; no further section is read then.
+
+        Raises:
+            GeneratorError: the caller has gone.
         """
         import torch
 
         asked = torch.tensor([question_ids(self.loaded, question)], device=self.loaded.device)
         with self._lock, torch.inference_mode():
-            return [self._score(asked, document) for document in documents]
+            scores = []
+            for document in documents:
+                if left is not None and left.is_set():
+                    raise GeneratorError("Nobody waits for the scores any more.")
+                scores.append(self._score(asked, document))
+            return scores
 
     def _score(self, asked: Any, document: str) -> float:
         from transformers import DynamicCache

@@ -19,6 +19,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 import uuid
 from collections import deque
@@ -229,6 +230,8 @@ class _Server:
         loaded, engine = self.ready()
         body = await _read(request)
         sampling = self._sampling(body)
+        if engine.greedy and sampling.temperature > 0:
+            raise _Refused(400, "invalid_request_error", "On CUDA temperature must be 0.")
         ids = self._prompt(body, loaded)
         stream = body.get("stream", False)
         self._enter()
@@ -286,14 +289,19 @@ class _Server:
             raise _Refused(400, "invalid_request_error", 'A document must be a text or {"text": ...}.')
         top = int(_number(body, "top_n", 1, MAX_DOCUMENTS, MAX_DOCUMENTS))
         self._enter()
+        left = threading.Event()
+        work = asyncio.ensure_future(
+            asyncio.to_thread(self.reranker.score, query, [str(t) for t in texts], left)
+        )
+        work.add_done_callback(self._judged)
         try:
-            scores = await asyncio.wait_for(
-                asyncio.to_thread(self.reranker.score, query, [str(t) for t in texts]), self._limits.timeout
-            )
+            scores = await asyncio.wait_for(asyncio.shield(work), self._limits.timeout)
         except TimeoutError:
             raise _Refused(504, "timeout", f"Not judged within {self._limits.timeout:g} s.") from None
+        except GeneratorError as exc:
+            raise _Refused(503, "server_error", str(exc)) from exc
         finally:
-            self._inside -= 1
+            left.set()
         ranked = sorted(enumerate(scores), key=lambda item: -item[1])[:top]
         results = [
             {"index": n, "relevance_score": 1 / (1 + math.exp(-score))}
@@ -303,6 +311,12 @@ class _Server:
         return web.json_response(
             {"id": f"rerank-{uuid.uuid4().hex}", "model": self.ready()[0].name, "results": results}
         )
+
+    def _judged(self, work: asyncio.Future[list[float]]) -> None:
+        """A thread cannot be stopped: its place is free when it has ended, which it does at the next section."""
+        self._inside -= 1
+        if not work.cancelled():
+            work.exception()  # seen, though the caller may have left
 
     def _payload(self, job: Job, prompt_tokens: int, model: str) -> dict[str, Any]:
         content = [

@@ -1,6 +1,6 @@
-"""The engine of a GPU with a manager of transformers' documented interface in the place of the card's.
+"""The engine of a GPU on transformers' own manager, on a CPU; and for failures of a card on one with the same interface.
 
-What it says of the real manager: `register_result_handler` calls back on the event loop with a `GenerationOutput`,
+What the second says of the real manager: `register_result_handler` calls back on the event loop with a `GenerationOutput`,
 `add_request` returns the id, None when refused, or raises `queue.Full`; a cancelled request gives no result.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from transformers.generation.continuous_batching.requests import GenerationOutpu
 
 from bot.exceptions import GeneratorError
 from bot.generator.cuda import CudaEngine
-from bot.generator.engine import Sampling
+from bot.generator.engine import BatchEngine, Sampling
 from bot.generator.model import Loaded
 
 EOS = 1
@@ -50,10 +51,10 @@ class Manager:
 
     def add_request(
         self, input_ids: list[int], request_id: str | None = None, max_new_tokens: int | None = None,
-        record_timestamps: bool = False,
+        record_timestamps: bool = False, eos_token_id: list[int] | int | None = None,
     ) -> str | None:  # fmt: skip
         assert request_id is not None and threading.current_thread() is not threading.main_thread()
-        self.asked.append({"ids": input_ids, "max_new_tokens": max_new_tokens})
+        self.asked.append({"ids": input_ids, "max_new_tokens": max_new_tokens, "end": eos_token_id})
         if self.full:
             raise queue.Full
         if self.refuses:
@@ -94,6 +95,45 @@ def engine_with(tiny: Loaded, manager: Manager) -> CudaEngine:
     return CudaEngine(replace(tiny, model=Card(tiny.model, manager)))
 
 
+@pytest.fixture
+async def real(tiny: Loaded) -> AsyncIterator[CudaEngine]:
+    """On the manager of transformers itself."""
+    engine = CudaEngine(tiny, concurrency=4, blocks=16)
+    yield engine
+    await asyncio.to_thread(engine.close)
+
+
+async def test_the_real_manager_says_what_our_own_engine_says(tiny: Loaded, real: CudaEngine) -> None:
+    """Prompts of different length, together: the same tokens, texts, ends and log-probabilities."""
+    prompts = ["hello", "a much longer prompt that passes the sliding window of sixteen", "退货", "x"]
+    wanted = [Sampling(max_tokens=n) for n in (12, 5, 20, 1)]
+    own = BatchEngine(tiny)
+    try:
+        ours = [await own.generate(tiny.encode(p), s) for p, s in zip(prompts, wanted, strict=True)]
+    finally:
+        own.close()
+    found = await asyncio.wait_for(
+        asyncio.gather(*(real.generate(tiny.encode(p), s) for p, s in zip(prompts, wanted, strict=True))), 60
+    )
+
+    assert [(j.out, j.text, j.finish) for j in ours] == [(j.out, j.text, j.finish) for j in found]
+    for mine, theirs in zip(ours, found, strict=True):
+        assert pytest.approx([t.logprob for t in mine.tokens], abs=1e-3) == [t.logprob for t in theirs.tokens]
+        assert theirs.first > 0
+
+
+async def test_the_real_manager_lets_go_of_a_caller_who_leaves(tiny: Loaded, real: CudaEngine) -> None:
+    real.stop_ids = set()
+    leaving = asyncio.create_task(real.generate(tiny.encode("hello"), Sampling(max_tokens=250)))
+    await asyncio.sleep(0.2)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    job = await asyncio.wait_for(real.generate(tiny.encode("x"), Sampling(max_tokens=3)), 60)
+
+    assert 3 == len(job.out) and 0 == real.active
+
+
 async def test_a_reply_has_its_tokens_and_their_log_probabilities(tiny: Loaded) -> None:
     manager = Manager("seven days")
     engine = engine_with(tiny, manager)
@@ -103,7 +143,7 @@ async def test_a_reply_has_its_tokens_and_their_log_probabilities(tiny: Loaded) 
     assert ("seven days", "stop") == (job.text, job.finish)
     assert "seven days" == "".join(t.text for t in job.tokens)
     assert {-0.25} == {t.logprob for t in job.tokens}
-    assert [{"ids": [5, 6], "max_new_tokens": 12}] == manager.asked
+    assert [{"ids": [5, 6], "max_new_tokens": 12, "end": [EOS]}] == manager.asked
     assert job.first >= 0 and 0 == engine.active and not manager.running
 
 

@@ -1,16 +1,16 @@
-"""The HTTP contract of the generator. Ours is tested here; see docs/generator.md for running it on others."""
+"""The generator's program over HTTP: limits, refusals, leaving. What every server has to keep is in test_contract.py."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from bot.exceptions import GeneratorError, NoReranker
 from bot.generator.client import GeneratorClient, parse_completion
@@ -22,9 +22,19 @@ from bot.generator.server import Limits, make_app
 ASK = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 
 
-async def serve(aiohttp_client: Any, tiny: Loaded, reranker: Any = None, **limits: Any) -> Any:
+async def until(true: Callable[[], Any]) -> None:
+    """Wait ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def serve(
+    aiohttp_client: Any, tiny: Loaded, reranker: Any = None, engine: BatchEngine | None = None, **limits: Any
+) -> Any:
     """A client of a server whose model is loaded."""
-    loader = lambda: (tiny, BatchEngine(tiny, concurrency=limits.get("concurrency", 4)), reranker)  # noqa: E731
+    engine = engine or BatchEngine(tiny, concurrency=limits.get("concurrency", 4))
+    loader = lambda: (tiny, engine, reranker)  # noqa: E731
     client = await aiohttp_client(make_app(loader, Limits(**limits)))
     while (await (await client.get("/health")).json())["status"] != "ok":
         await asyncio.sleep(0.01)
@@ -102,13 +112,63 @@ async def test_a_full_server_says_when_to_come_back(aiohttp_client: Any, tiny: L
         slow.cancel()
 
 
-async def test_a_slow_reply_times_out(aiohttp_client: Any, tiny: Loaded) -> None:
-    client = await serve(aiohttp_client, tiny, max_tokens=100_000, timeout=0.2)
+async def test_a_slow_reply_times_out_and_leaves_the_batch(aiohttp_client: Any, tiny: Loaded) -> None:
+    engine = BatchEngine(tiny)
+    engine.stop_ids = set()  # a random model might end by itself
+    client = await serve(aiohttp_client, tiny, engine=engine, max_tokens=100_000, timeout=0.2)
     resp = await client.post("/v1/chat/completions", json=ASK | {"max_tokens": 100_000})
-
-    assert resp.status in (504, 200)  # 200 only if the random model ends by itself
+    await until(lambda: not engine.active)
     metrics = await (await client.get("/metrics")).text()
-    assert "kefu_generator_requests_total" in metrics
+
+    assert 504 == resp.status
+    assert 'kefu_generator_requests_total{outcome="failed"} 1' in metrics
+
+
+async def test_a_caller_who_leaves_takes_the_reply_out_of_the_batch(
+    aiohttp_client: Any, tiny: Loaded
+) -> None:
+    engine = BatchEngine(tiny, concurrency=1)
+    engine.stop_ids = set()
+    client = await serve(
+        aiohttp_client, tiny, engine=engine, concurrency=1, queue=0, max_tokens=100_000, timeout=60
+    )
+    async with ClientSession() as leaving:
+        url = client.make_url("/v1/chat/completions")
+        asking = asyncio.create_task(leaving.post(url, json=ASK | {"max_tokens": 100_000}))
+        await until(lambda: engine.active)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    await until(lambda: not engine.active)
+    resp = await client.post("/v1/chat/completions", json=ASK)
+    metrics = await (await client.get("/metrics")).text()
+
+    assert 200 == resp.status
+    assert 'outcome="left"} 1' in metrics
+
+
+async def test_a_reranker_keeps_its_place_until_it_has_stopped(aiohttp_client: Any, tiny: Loaded) -> None:
+    judge = Ponders()
+    client = await serve(aiohttp_client, tiny, judge, concurrency=1, queue=0, timeout=0.2)
+    ask = {"query": "tea", "documents": ["green", "black"]}
+    late = await client.post("/v1/rerank", json=ask)
+    meanwhile = await client.post("/v1/rerank", json=ask)
+    judge.go.set()
+    while (after := await client.post("/v1/rerank", json=ask)).status == 429:
+        await asyncio.sleep(0.01)
+
+    assert (504, 429, 200) == (late.status, meanwhile.status, after.status)
+    assert 3 == judge.read  # of the first caller's two documents only the one under way
+
+
+async def test_an_engine_that_only_chooses_the_likeliest_refuses_a_temperature(
+    aiohttp_client: Any, tiny: Loaded
+) -> None:
+    engine = BatchEngine(tiny)
+    engine.greedy = True
+    client = await serve(aiohttp_client, tiny, engine=engine)
+    resp = await client.post("/v1/chat/completions", json=ASK | {"temperature": 0.5})
+
+    assert 400 == resp.status and "temperature" in (await resp.json())["error"]["message"]
 
 
 async def test_models_and_health_name_the_model(aiohttp_client: Any, tiny: Loaded) -> None:
@@ -154,25 +214,30 @@ def test_the_server_needs_none_of_kefus_other_packages() -> None:
     assert 0 == done.returncode, done.stderr
 
 
-@pytest.mark.skipif(not os.environ.get("KEFU_CONTRACT_URL"), reason="KEFU_CONTRACT_URL is not set")
-async def test_another_server_keeps_the_contract() -> None:
-    """Set KEFU_CONTRACT_URL (and KEFU_CONTRACT_MODEL) to run the contract on vLLM, SGLang or llama.cpp."""
-    async with GeneratorClient(
-        os.environ["KEFU_CONTRACT_URL"], model=os.environ.get("KEFU_CONTRACT_MODEL", "default"), timeout=120
-    ) as client:
-        completion = await client.complete(
-            build_messages("退货期限是几天？", [], language="zh"), max_tokens=8
-        )
-
-    assert completion.tokens
-    assert all(t.logprob <= 0 for t in completion.tokens)
-
-
 class Reads:
     """A reranker that likes documents with the query in them."""
 
-    def score(self, question: str, documents: Sequence[str]) -> list[float]:
+    def score(
+        self, question: str, documents: Sequence[str], left: threading.Event | None = None
+    ) -> list[float]:
         return [2.0 if question in d else -3.0 for d in documents]
+
+
+class Ponders:
+    """A reranker that reads one document as long as nobody says go, and stops between documents when the caller left."""
+
+    def __init__(self) -> None:
+        self.go, self.read = threading.Event(), 0
+
+    def score(
+        self, question: str, documents: Sequence[str], left: threading.Event | None = None
+    ) -> list[float]:
+        for _ in documents:
+            if left is not None and left.is_set():
+                raise GeneratorError("Nobody waits.")
+            self.read += 1
+            self.go.wait(30)
+        return [0.0] * len(documents)
 
 
 async def test_sections_are_ranked_best_first_and_come_back_as_log_odds(
