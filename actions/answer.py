@@ -34,7 +34,7 @@ from bot.generator.tone import address
 from bot.identity.guard import normalize_order_number
 from bot.knowledge.articles import Chunk
 from bot.message import Language
-from bot.orders.models import Grant, Order
+from bot.orders.models import Grant, Order, ProofKind
 from bot.orders.sentences import order_sentences
 from bot.settings import get_settings
 from bot.wishes import QUESTIONS
@@ -102,7 +102,7 @@ class ActionAnswer(Action):
             return left_to_person()
         named = turn.value("order_number")
         number = normalize_order_number(str(named)) if named else order_under_way(tracker)
-        grant, order = await order_soon(turn.conversation, number) if number else (None, None)
+        grant, order = await order_soon(turn, number)
         try:
             answer = await self._service.answer(
                 question,
@@ -112,7 +112,7 @@ class ActionAnswer(Action):
                 owned=frozenset(line.product_id for line in order.lines)
                 if order is not None
                 else frozenset(),
-                customer_name=customer_name(tracker),
+                customer_name=grant.customer_name if grant is not None else "",
                 history=history(tracker),
             )
         except KefuError as exc:  # an article or the certificate has an error, since the start
@@ -127,28 +127,33 @@ class ActionAnswer(Action):
             said = question if len(question) <= QUOTED else question[:QUOTED] + "…"
             say(dispatcher, "answer_unsure", language, question=said, buttons=[person_button(language)])
             return [FollowupAction(form)] if form is not None else []
-        known = {"order_number": number, **await known_facts(grant, order)} if number else {}
+        decided = answer.decision.decision in ("answer", "clarify")
+        known = {} if decided else await known_facts(grant, order)
+        if number and not decided:
+            known["order_number"] = number
         speak(
             dispatcher,
             answer,
             question,
-            customer_name(tracker),
-            len(turn.earlier),
-            self._service.versions,
-            known,
+            before=next((text for _, text in turn.earlier[turn.pressed :]), ""),
+            name=unused_name(grant, tracker),
+            turn=len(turn.earlier),
+            versions=self._service.versions,
+            known=known,
         )
         if form is not None:
             return [FollowupAction(form)]
-        # A task under way must not ask on behind a hand-over.
-        return [] if answer.decision.decision in ("answer", "clarify") else left_to_person()
+        return [] if decided else left_to_person()  # a task under way must not ask on behind a hand-over
 
 
 def speak(
     dispatcher: CollectingDispatcher,
     answer: Answer,
     question: str,
-    name: str,
-    turn: int,
+    *,
+    before: str = "",
+    name: str = "",
+    turn: int = 0,
     versions: dict[str, str] | None = None,
     known: dict[str, Any] | None = None,
 ) -> None:
@@ -168,7 +173,7 @@ def speak(
             explain=explain,
         )
     elif answer.decision.decision == "answer":
-        text = address(answer.text, language=language, question=question, name=name, turn=turn)
+        text = address(answer.text, language=language, question=question, before=before, name=name, turn=turn)
         say(
             dispatcher,
             "answer",
@@ -201,13 +206,13 @@ def speak(
         )
 
 
-async def order_soon(conversation: str, number: str) -> tuple[Grant | None, Order | None]:
-    """The proven order, unless the shop is slow: most questions do not need it, and the dialogue waits for us."""
+async def order_soon(turn: Turn, number: str | None) -> tuple[Grant | None, Order | None]:
+    """The proof and the proven order, unless the shop is slow: most questions do not need it, and the dialogue waits."""
     try:
         async with asyncio.timeout(ORDER_SECONDS):
-            return await proven_order(conversation, number)
+            return await proven_order(turn.conversation, number, turn.customer)
     except TimeoutError:
-        log.warning("order_too_slow", conversation=conversation)
+        log.warning("order_too_slow", conversation=turn.conversation)
         return None, None
 
 
@@ -232,12 +237,17 @@ def citations(chunks: Sequence[Chunk]) -> list[tuple[str, str]]:
     return found
 
 
-def customer_name(tracker: Tracker) -> str:
-    """The name the shop knows the shopper by, when the gateway says so."""
-    for event in reversed(tracker.events or []):
-        if event.get("event") == "user":
-            return str((event.get("metadata") or {}).get("name") or "")[:40]
-    return ""
+def unused_name(grant: Grant | None, tracker: Tracker) -> str:
+    """The name the shop knows the shopper by, until it has been said: in every message it sounds like a machine.
+
+    Only of an account that the channel has proven: digits of a phone stand on a parcel, and whoever found one need not
+    be told whose it is.
+    """
+    if grant is None or grant.kind is not ProofKind.CHANNEL_ACCOUNT:
+        return ""
+    name = grant.customer_name.strip()
+    said = (str(one.get("text") or "") for one in tracker.events or [] if one.get("event") == "bot")
+    return "" if any(name in text for text in said) else name
 
 
 def history(tracker: Tracker) -> list[Exchange]:
@@ -246,10 +256,11 @@ def history(tracker: Tracker) -> list[Exchange]:
     for event in tracker.events or []:
         kind, text = event.get("event"), str(event.get("text") or "")
         if kind == "user" and text and not text.startswith("/"):
-            exchanges.append({"shopper": text, "kefu": "", "evidence": ()})
+            exchanges.append({"shopper": text, "kefu": "", "evidence": (), "asked": False})
         elif kind == "bot" and exchanges:
             kefu = ((event.get("data") or {}).get("custom") or {}).get("kefu") or {}
             decided = (kefu.get("explain") or {}).get("answer") or {}
+            exchanges[-1]["asked"] |= bool(decided)
             if decided.get("decision") == "answer":
                 exchanges[-1] |= {"kefu": text, "evidence": tuple(decided.get("evidence") or ())}
             elif text and not exchanges[-1]["kefu"]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from actions.services import get_services
 from actions.tasks import Task
-from bot.exceptions import KefuError
+from bot.exceptions import KefuError, ProofRejected
 from bot.identity import ProofLevel
 from bot.orders.models import Grant, Order
 
@@ -82,20 +82,31 @@ def proof_facts(grant: Grant) -> dict[str, Any]:
     }
 
 
-async def proven_order(conversation: str, order_number: str | None) -> tuple[Grant | None, Order | None]:
+async def proven_order(
+    conversation: str, order_number: str | None, customer: str | None = None
+) -> tuple[Grant | None, Order | None]:
     """The proof and the order, read now, when this shopper has proven that it is his.
 
+    A `customer` whom the channel has proven needs no other proof, nor an order number while there is only one order.
     Never raises for the shop's sake: who can do without the order does without.
     """
+    grant = None
     try:
         services = await get_services()
         grant = await services.guard.grant_for(conversation, order_number, ProofLevel.READ)
-        if grant is None or not order_number:
-            return grant, None
-        return grant, await services.client.get_order(order_number, grant)
+        if grant is None and customer is not None:
+            grant = await services.guard.prove_account(conversation, customer)
+        if grant is None:
+            return None, None
+        if order_number is None and grant.order_number is None:
+            orders = await services.client.find_orders(grant, limit=2)
+            order_number = orders[0].number if len(orders) == 1 else None
+        return grant, await services.client.get_order(order_number, grant) if order_number else None
+    except ProofRejected:
+        return grant, None  # not a customer of the shop, or not this customer's order
     except KefuError as exc:
         log.warning("packet.order_not_read reason=%s", exc)
-        return None, None
+        return grant, None
 
 
 async def known_facts(grant: Grant | None, order: Order | None) -> dict[str, Any]:

@@ -64,12 +64,11 @@ def unknown_numbers(reply: str, known: str) -> list[str]:
         part for n in _DIGITS.findall(known) for part in re.split(r"[.,:]", n)
     }
     numbers |= {n.replace(",", "") for n in numbers}
-    numbers |= {str(_FIGURES.find(n)) for n in _HAN.findall(known) if n in _FIGURES}
+    numbers |= {str(_FIGURES.find(n)) for n in _HAN.findall(known.replace("两", "二")) if n in _FIGURES}
     found = [n for n in _DIGITS.findall(reply) if n not in numbers and n.replace(",", "") not in numbers]
-    for han in _HAN.findall(reply):
-        figure = (
-            str(_FIGURES.find(han)) if len(han) == 1 and han in _FIGURES else {"两": "2", "十": "10"}.get(han)
-        )
+    known = known.replace("两", "二")
+    for han in (n.replace("两", "二") for n in _HAN.findall(reply)):
+        figure = str(_FIGURES.find(han)) if len(han) == 1 and han in _FIGURES else {"十": "10"}.get(han)
         if han not in known and figure not in numbers:
             found.append(han)
     return found

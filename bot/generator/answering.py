@@ -64,7 +64,7 @@ STOPPED = frozenset(
 )  # fmt: skip
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
 _FOLLOW_UP = re.compile(
-    r"^(?:那|那么|还有|然后|如果|要是|另外|它|这个|这款|那个|and\b|what about|how about|also\b|then\b|what if|but\b|is it\b|does it\b|can it\b|or\b)", re.I
+    r"^(?:那|那么|还有|然后|如果|要是|另外|它|这个|这款|那个|and\b|what about|how about|also\b|then\b|what if|but\b|is it\b|does it\b|can it\b|or\b)|呢[?？。!！]?$", re.I
 )  # fmt: skip
 
 
@@ -101,11 +101,24 @@ class Answer:
 
 @dataclass(frozen=True)
 class Turn:
-    """An earlier exchange. `evidence` are the chunks Kefu answered from, empty when it did not."""
+    """An earlier exchange. `evidence` are the chunks Kefu answered from, empty when it did not; `asked` is false for
+    what was no free question: a proof, an order number, a word of a flow."""
 
     shopper: str
     kefu: str = ""
     evidence: tuple[str, ...] = ()
+    asked: bool = True
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found for a question as it was read: the hits in order, the facts with their log-odds, and whether the
+    generator may be asked for more."""
+
+    query: str
+    hits: list[Hit]
+    told: list[tuple[Evidence, float]]
+    able: bool
 
 
 @dataclass
@@ -159,18 +172,21 @@ class Answerer:
             owned: ids of the products in that order: of two that fit, the one bought is meant.
         """
         began = time.perf_counter()
-        query = with_context(question, history)
         steered = looks_like_injection(question)
+        history = [turn for turn in history if not looks_like_injection(turn.shopper)]
+        facts = [replace(f, text=without_injection(f.text)) for f in facts]
         try:
-            hits = self.retriever.search(query, language=language, product=product, at=at, limit=BACKGROUND)
+            readings = [
+                await self._find(query, language, product, at, facts)
+                for query in readings_of(question, history)
+            ]
         except KnowledgeError as exc:
             log.error("search_failed", error=str(exc))
             return self._handoff(("search_failed",), language, began)
-        hits = [h for h in hits if without_injection(h.chunk.text)]
-        if not hits and not facts:
-            return self._handoff(("no_evidence",), language, began)
-        facts = [replace(f, text=without_injection(f.text)) for f in facts]
-        hits, told, able = await self._read(query, hits, facts)
+        found = max(readings, key=lambda reading: self._surety(reading, language))
+        if two_products(found.query, found.hits, product):  # what went before may tell which of the two is meant
+            found = readings[-1]
+        query, hits, told, able = found.query, found.hits, found.told, found.able
         # However sure it is of an article: what it says of orders in general is no answer about this one.
         if told and not steered and told[0][1] >= FACT:
             said = self._from_order(question, language, *told[0], hits, customer_name, history, began)
@@ -179,7 +195,7 @@ class Answerer:
         if not hits:
             return self._handoff(("no_evidence",), language, began)
         candidates = [self._extractive(query, hits, language, customer_name)]
-        options = two_products(question, hits, product) if candidates[0].p >= UNRELATED else ()
+        options = two_products(query, hits, product) if candidates[0].p >= UNRELATED else ()
         bought = [h for h in hits[:2] if owned & set(h.chunk.products)]
         if options and len(bought) == 1:
             hits = [*bought, *hits[2:]]  # the other would be quoted beside it
@@ -208,6 +224,27 @@ class Answerer:
             except (GeneratorError, TimeoutError):
                 reasons.append("generator_failed")
         return self._decide(question, language, hits, candidates, history, reasons, began)
+
+    async def _find(
+        self, query: str, language: Language, product: str | None, at: date | None, facts: Sequence[Evidence]
+    ) -> Reading:
+        """Search and read what one reading of the question finds.
+
+        Raises:
+            KnowledgeError: the articles cannot be searched.
+        """
+        hits = self.retriever.search(query, language=language, product=product, at=at, limit=BACKGROUND)
+        hits = [h for h in hits if without_injection(h.chunk.text)]
+        if not hits and not facts:
+            return Reading(query, [], [], True)
+        return Reading(query, *await self._read(query, hits, facts))
+
+    def _surety(self, reading: Reading, language: Language) -> float:
+        """How likely what was found answers, to compare two readings of one question."""
+        told = 1 / (1 + math.exp(-reading.told[0][1])) if reading.told else 0.0
+        if not reading.hits:
+            return told
+        return max(told, self._extractive(reading.query, reading.hits, language, "").p)
 
     async def _read(
         self, query: str, hits: list[Hit], facts: Sequence[Evidence]
@@ -512,14 +549,19 @@ def plain_text(markdown: str) -> str:
     return re.sub(r"\n{2,}", "\n", text).strip()
 
 
-def with_context(question: str, history: Sequence[Turn]) -> str:
-    """The question, with the one before it when it cannot stand alone ("那电池呢？", "And for shoes?")."""
-    if not history:
-        return question
-    alone = len(content_words(question)) >= 4 and not _FOLLOW_UP.match(question.strip())
-    if alone or len(question) > 60:
-        return question
-    return f"{history[-1].shopper} {question}"
+def readings_of(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
+    """How a question may be meant: as it stands, or together with the free question before it.
+
+    A short one is both ("保修多久" asks something new after "退货期限" and goes on after "手表防水吗"): whichever reading finds
+    the surer answer counts. One that begins like a continuation ("那电池呢？", "And for shoes?") is never meant alone.
+    """
+    before = history[-1] if history and history[-1].asked else None
+    if before is None or len(question) > 60:
+        return (question,)
+    together = f"{before.shopper} {question}"
+    if _FOLLOW_UP.search(question.strip()):
+        return (together,)
+    return (question,) if len(content_words(question)) >= 4 else (question, together)
 
 
 def two_products(question: str, hits: Sequence[Hit], product: str | None) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bot.message import Language
+from bot.message import Language, with_opening
 from bot.sentiment import read_sentiment
 
 COURTESY: dict[Language, dict[str, tuple[str, ...]]] = {
@@ -66,21 +66,20 @@ def without_courtesy(text: str) -> str:
     return text.strip()
 
 
-def address(answer: str, *, language: Language, question: str, name: str = "", turn: int = 0) -> str:
+def address(
+    answer: str, *, language: Language, question: str, before: str = "", name: str = "", turn: int = 0
+) -> str:
     """Put the opening before the answer: the shopper's name and a word for the mood.
 
-    `turn` varies the wording; an answer that already opens with a courtesy keeps it.
+    `before` is the message before the question. `turn` varies the wording; an answer that already opens with a
+    courtesy keeps it.
     """
-    found = mood(question)
     opening = ""
-    if found and without_courtesy(answer) == answer.strip():
-        choices = COURTESY[language][found]
-        opening = choices[turn % len(choices)]
-    if name and turn == 0:  # once: a name in every message sounds like a machine
-        name = name.strip()
-        if language == "zh":
-            return f"{name}您好，{opening}{answer}"
-        return f"Hi {name}, {opening[:1].lower() + opening[1:] if opening.startswith('No') else opening} {answer}".replace(
-            "  ", " "
-        )
-    return f"{opening}{'' if language == 'zh' else ' '}{answer}".strip()
+    if without_courtesy(answer) == answer.strip():
+        opening = acknowledgement(question, before, language, turn)
+    if name.strip() and language == "zh":
+        return f"{name.strip()}您好，{opening}{answer}"
+    if name.strip() and opening.startswith("No "):
+        opening = opening[:1].lower() + opening[1:]
+    said = with_opening(opening, answer) if opening else answer
+    return f"Hi {name.strip()}, {said}" if name.strip() else said

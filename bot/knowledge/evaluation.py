@@ -23,26 +23,24 @@ from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge, default_cache
 from bot.knowledge.encoders import EmbeddingCache
 from bot.knowledge.extract import best_passage
-from bot.knowledge.hybrid import Fusion, HybridRetriever
+from bot.knowledge.hybrid import METHODS, WEIGHTS, Fusion, HybridRetriever
 from bot.knowledge.retriever import Hit, Retriever
 from bot.knowledge.tokens import fold, language_of
 from bot.message import Language
 
 DEPTH = 20  # how many hits are looked at for the reciprocal rank
 
-# What is left out or replaced in each row of the table.
+
+def _without(method: str) -> Fusion:
+    return Fusion(weights={name: weight for name, weight in WEIGHTS.items() if name != method})
+
+
+# What is left out or replaced in each row of the table, all from the search that is shipped.
 ABLATIONS: dict[str, Fusion] = {
     "all": Fusion(),
-    "reciprocal rank fusion, k = 60": Fusion(
-        weights={"bm25": 1.0, "use": 1.0, "e5": 1.0}, method="reciprocal_rank", k=60
-    ),
-    "without concepts": Fusion(weights={"bm25": 0.6, "use": 0.8, "e5": 1.5}),
-    "without BM25": Fusion(weights={"concepts": 0.6, "use": 0.8, "e5": 1.5}),
-    "without e5": Fusion(weights={"bm25": 0.3, "concepts": 0.6, "use": 0.8}),
-    "without USE": Fusion(weights={"bm25": 0.3, "concepts": 0.6, "e5": 1.5}),
-    "BM25 only": Fusion(weights={"bm25": 1.0}),
-    "USE only": Fusion(weights={"use": 1.0}),
-    "e5 only": Fusion(weights={"e5": 1.0}),
+    "reciprocal rank fusion, k = 60": Fusion(method="reciprocal_rank", weights=dict.fromkeys(METHODS, 1.0)),
+    **{f"without {method}": _without(method) for method in METHODS},
+    **{f"{method} only": Fusion(weights={method: 1.0}) for method in METHODS},
     "heading only": Fusion(heading_share=1.0),
     "text only": Fusion(heading_share=0.0),
 }

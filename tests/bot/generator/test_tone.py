@@ -49,3 +49,14 @@ def test_an_opening_and_the_answer_are_one_text():
         == "I'm sorry about this experience. Which order?"
     )
     assert with_opening("您别着急，", "请告诉我订单号。") == "您别着急，请告诉我订单号。"
+
+
+def test_a_name_stands_before_the_word_for_the_mood():
+    assert address("Seven days.", language="en", question="how long", name="Ann") == "Hi Ann, Seven days."
+    assert address("七天。", language="zh", question="多久", name="李明") == "李明您好，七天。"
+    upset = address("Seven days.", language="en", question="this is ridiculous, worst shop ever", name="Ann")
+    assert upset.startswith("Hi Ann, I") and "sorry" in upset and upset.endswith(" Seven days.")
+
+
+def test_a_mood_told_a_message_ago_is_not_answered_again():
+    assert address("七天。", language="zh", question="太差劲了，能退吗", before="太差劲了") == "七天。"
