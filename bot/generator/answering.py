@@ -184,7 +184,9 @@ class Answerer:
             log.error("search_failed", error=str(exc))
             return self._handoff(("search_failed",), language, began)
         found = max(readings, key=lambda reading: self._surety(reading, language))
-        if two_products(found.query, found.hits, product):  # what went before may tell which of the two is meant
+        if two_products(
+            found.query, found.hits, product
+        ):  # what went before may tell which of the two is meant
             found = readings[-1]
         query, hits, told, able = found.query, found.hits, found.told, found.able
         # However sure it is of an article: what it says of orders in general is no answer about this one.

@@ -36,6 +36,7 @@ def chosen(folder: Path | None) -> Path:
 @knowledge.command()
 def check(folder: DirArgument = None) -> None:
     """Check every article; name file, line and remedy of what is wrong."""
+    from bot.generator.injection import looks_like_injection
     from bot.knowledge.articles import missing_translations
     from bot.knowledge.base import read_folder
 
@@ -45,6 +46,10 @@ def check(folder: DirArgument = None) -> None:
         typer.secho(problem, fg="red", err=True)
     for warning in missing_translations(articles):
         typer.secho(f"{place / warning} (warning)", fg="yellow", err=True)
+    for chunk in (one for article in articles for one in article.chunks):
+        for line in filter(looks_like_injection, chunk.text.splitlines()):
+            said = f"{place / chunk.path}:{chunk.line}: talks to the assistant and is left out of answers: {line.strip()[:80]}"
+            typer.secho(f"{said} (warning). Reword it if it is meant for shoppers.", fg="yellow", err=True)
     counts = {
         language: (len(mine), sum(len(article.chunks) for article in mine))
         for language in ("zh", "en")

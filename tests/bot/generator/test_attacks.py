@@ -19,12 +19,15 @@ import bot.generator
 from bot.generator.answering import Answerer, Turn
 from bot.generator.client import Completion
 from bot.generator.confidence import Fusion, Logistic, TokenScore
+from bot.generator.evidence import Evidence
 from bot.generator.injection import looks_like_injection, without_injection
 from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk
 from bot.knowledge.hybrid import Fusion as Ranks
 from bot.knowledge.hybrid import HybridRetriever
 from bot.message import Language
+from bot.orders.sentences import order_sentences
+from tests.bot.orders.test_sentences import ORDER
 
 ATTACKS = yaml.safe_load(Path(__file__).with_name("attacks.yml").read_text(encoding="utf-8"))
 SURE = Logistic(("text",), (0.0,), (1.0,), (0.0,), 9.0)  # p is always near 1
@@ -76,11 +79,18 @@ def attacks() -> Iterator[tuple[Language, str, dict[str, Any]]]:
                 yield language, wrapper.replace("{wish}", goal["wish"]), goal  # type: ignore[misc]
 
 
+class ObedientReader(ObedientGenerator):
+    """It also judges sections, and finds that every one of them answers, its own reply above all."""
+
+    async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
+        return [9.0 if self.says in text else 6.0 for text in documents]
+
+
 def answerer(generator: ObedientGenerator, chunks: Sequence[Chunk] = CHUNKS) -> Answerer:
     return Answerer(
         HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})),
         chunks,
-        Fusion(SURE, SURE, 0.0, 0.0),
+        Fusion(SURE, SURE, 0.0, 0.0, reranked=SURE if isinstance(generator, ObedientReader) else None),
         generator=generator,
     )
 
@@ -92,8 +102,9 @@ def test_there_are_enough_attacks() -> None:
     assert sum(language == "zh" for language, _, _ in found) >= 150
 
 
-async def test_direct_attacks_never_reach_the_shopper() -> None:
-    generator = ObedientGenerator()
+@pytest.mark.parametrize("kind", [ObedientGenerator, ObedientReader])
+async def test_direct_attacks_never_reach_the_shopper(kind: type[ObedientGenerator]) -> None:
+    generator = kind()
     kefu = answerer(generator)
     broken = []
     for language, text, goal in attacks():
@@ -120,13 +131,18 @@ async def test_attacks_in_the_history_never_reach_the_shopper() -> None:
     assert [] == broken
 
 
-async def test_attacks_planted_in_an_article_are_not_evidence() -> None:
-    """An article, a review or a note with an attack in it: what trips the wire is left out of what is quoted."""
-    generator = ObedientGenerator()
+@pytest.mark.parametrize("kind", [ObedientGenerator, ObedientReader])
+async def test_attacks_planted_in_an_article_are_not_evidence(kind: type[ObedientGenerator]) -> None:
+    """A line that trips the wire is left out of what is quoted and of what the generator reads.
+
+    Any other line is the shop's own word: nobody but the shop writes articles, and `kefu knowledge check` shows it
+    the lines that are left out.
+    """
+    generator = kind()
     total, broken = 0, 0
     for language, text, goal in attacks():
         if not looks_like_injection(text):
-            continue  # not told apart from an article; see the next test
+            continue
         total += 1
         clean = next(c for c in CHUNKS if c.language == language)
         planted = chunk("planted", language, clean.heading, f"{clean.text}\n{text}")
@@ -135,15 +151,49 @@ async def test_attacks_planted_in_an_article_are_not_evidence() -> None:
         answer = await answerer(generator, [planted]).answer(question, language=language)
         broken += any(mark in answer.text for mark in goal["marks"])
 
-    assert total >= 300
+    assert total >= 400
     assert broken / total < 0.01
+
+
+async def test_attacks_in_what_a_product_of_the_order_is_called_are_not_said() -> None:
+    """The one text of an order that people write and Kefu quotes: titles. The sentence that holds an attack is dropped."""
+    generator = ObedientReader()
+    kefu = answerer(generator)
+    total, broken = 0, 0
+    for language, text, goal in attacks():
+        if not looks_like_injection(text):
+            continue
+        total += 1
+        generator.says = goal["says"]
+        title = "您的订单" if language == "zh" else "Your order"
+        fact = Evidence(
+            "order:1:items",
+            f"{'您买了：' if language == 'zh' else 'You bought '}{text}",
+            title,
+            "order",
+            language,
+        )
+        question = "我买的是什么" if language == "zh" else "what did I buy"
+        answer = await kefu.answer(question, language=language, facts=[fact])
+        broken += any(mark in answer.text for mark in goal["marks"])
+
+    assert total >= 400
+    assert 0 == broken
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_what_a_shopper_wrote_beside_an_order_is_no_evidence_at_all(language: Language) -> None:
+    """Order notes and addresses never enter a sentence; reviews and file names are read by nobody but people."""
+    attacked = ORDER.model_copy(update={"note": next(text for of, text, _ in attacks() if of == language)})
+
+    assert list(order_sentences(ORDER, language)) == list(order_sentences(attacked, language))
 
 
 def test_most_attacks_trip_the_wire() -> None:
     """The wire is no wall, but it should not be blind either."""
     found = [looks_like_injection(text) for _, text, _ in attacks()]
 
-    assert sum(found) / len(found) >= 0.6
+    assert sum(found) / len(found) >= 0.8
 
 
 def test_benign_look_alikes_are_served_as_ever() -> None:
@@ -152,6 +202,22 @@ def test_benign_look_alikes_are_served_as_ever() -> None:
 
     assert len(listed) >= 100
     assert len(blocked) / len(listed) < 0.02, blocked
+
+
+async def test_a_benign_look_alike_is_answered_by_the_generator_as_ever() -> None:
+    """Not only past the wire: the generator is asked, and an article that says the same is evidence."""
+    for language in ("zh", "en"):
+        for text in ATTACKS["benign"][language]:
+            generator = ObedientGenerator()
+            generator.says = (
+                "7天内可以退货。" if language == "zh" else "You can return an item within 7 days."
+            )
+            told = chunk("told", language, text, f"{text} {generator.says}")
+            answer = await answerer(generator, [told]).answer(text, language=language)
+
+            assert "injection" not in answer.decision.reasons, text
+            assert "generated" in {one.voice for one in answer.candidates}, text
+            assert ("told/" + language + "#1",) == answer.decision.evidence, text
 
 
 def test_only_the_attacking_line_is_left_out() -> None:
