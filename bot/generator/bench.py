@@ -95,7 +95,8 @@ def _plain(loaded: Loaded, prompts: list[str], tokens: int) -> dict[str, float]:
             )
         made += out.shape[1] - ids.shape[1]
         began += probe  # the probe is ours, not the peer's
-    return {"tokens_per_second": made / (time.perf_counter() - began), "first": statistics.median(first)}
+    seconds = time.perf_counter() - began
+    return {"tokens": made, "tokens_per_second": made / seconds, "first": statistics.median(first)}
 
 
 async def _engine(loaded: Loaded, prompts: list[str], tokens: int) -> dict[str, float]:
@@ -109,8 +110,10 @@ async def _engine(loaded: Loaded, prompts: list[str], tokens: int) -> dict[str, 
         seconds = time.perf_counter() - began
     finally:
         await asyncio.to_thread(engine.close)
+    made = sum(len(j.out) for j in jobs)
     return {
-        "tokens_per_second": sum(len(j.out) for j in jobs) / seconds,
+        "tokens": made,
+        "tokens_per_second": made / seconds,
         "first": statistics.median(j.first for j in jobs),
     }
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +27,7 @@ import typer
 
 from bot.exceptions import GeneratorError
 from bot.generator.dialogues import Dialogue, make_dialogues, topic_names
+from bot.generator.tracking import tracked
 from bot.settings import Settings, get_settings
 
 finetune = typer.Typer(help="Make a LoRA adapter from dialogues.", no_args_is_help=True, add_completion=False)
@@ -111,17 +112,20 @@ def train(
     plan = TrainingPlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch=batch)
     target = out or folder / "adapter"
 
-    def progress(step: int, total: int, loss: float, seconds: float) -> None:
-        if step % 5 == 0 or step == total:
-            left = seconds / max(1, step) * (total - step)
-            typer.echo(f"step {step}/{total} loss {loss:.4f} {seconds:.0f} s, about {left / 60:.0f} min left")
-        _track({"loss": loss}, step)
+    dialogues = dialogues[:limit]
+    base = settings.generator.model or "gemma-3-270m"
+    with tracked("adapter", asdict(plan) | {"weights": base, "dialogues": len(dialogues)}) as log:
 
-    train_adapter(
-        dialogues[:limit], target, plan=plan, weights=settings.generator.model, every=25,
-        cache=settings.data_path("models", "x").parent, device=settings.generator.device, dtype=settings.generator.dtype,
-        progress=progress,
-    )  # fmt: skip
+        def progress(step: int, total: int, loss: float, seconds: float) -> None:
+            if step % 5 == 0 or step == total:
+                _say_progress(step, total, loss, seconds)
+            log({"loss": loss}, step)
+
+        train_adapter(
+            dialogues, target, plan=plan, weights=settings.generator.model, every=25,
+            cache=settings.data_path("models", "x").parent, device=settings.generator.device, dtype=settings.generator.dtype,
+            progress=progress,
+        )  # fmt: skip
     typer.echo(f"adapter: {target}")
 
 
@@ -196,21 +200,24 @@ def reranker(
     target = out or settings.data_path("finetune", "reranker", "x").parent
     models = settings.data_path("models", "x").parent
 
-    def progress(step: int, total: int, loss: float, seconds: float) -> None:
-        if step % 10 == 0 or step == total:
-            left = seconds / max(1, step) * (total - step)
-            typer.echo(f"step {step}/{total} loss {loss:.4f} {seconds:.0f} s, about {left / 60:.0f} min left")
-        _track({"reranker_loss": loss}, step)
-
     typer.echo(f"{len(learned)} shops, {len(trunks)} sections, {sum(len(t.questions) for t in trunks)} pairs")
-    train_reranker(trunks, target, plan=ReadingPlan(epochs=epochs), cache=models, progress=progress)
-    unseen = [read_shop(p) for p in shop_files() if held_out(p)]
+    plan = ReadingPlan(epochs=epochs)
     found = {}
-    for name, folder in (("new", str(target)), ("in use", settings.generator.reranker)):
-        reader = load_reranker(folder, cache=models)
-        if reader is not None:
-            found[name] = measure_reranker(reader, unseen)
-            typer.echo(f"{name}\n{_table(found[name])}")
+    with tracked("reranker", asdict(plan) | {"shops": len(learned), "sections": len(trunks)}) as log:
+
+        def progress(step: int, total: int, loss: float, seconds: float) -> None:
+            if step % 10 == 0 or step == total:
+                _say_progress(step, total, loss, seconds)
+            log({"loss": loss}, step)
+
+        train_reranker(trunks, target, plan=plan, cache=models, progress=progress)
+        unseen = [read_shop(p) for p in shop_files() if held_out(p)]
+        for name, folder in (("new", str(target)), ("in use", settings.generator.reranker)):
+            reader = load_reranker(folder, cache=models)
+            if reader is not None:
+                found[name] = measure_reranker(reader, unseen)
+                typer.echo(f"{name}\n{_table(found[name])}")
+        log(figures_of(found["new"]), 0)
     if "in use" in found and found["new"]["auroc"] < found["in use"]["auroc"] - 0.005:
         raise GeneratorError("The new reranker reads worse than the one in use. Keep the one in use.")
     typer.echo(
@@ -222,18 +229,20 @@ def reranker(
 def worse(new: dict[str, Any], old: dict[str, Any] | None) -> str | None:
     """Why a new adapter must not replace the old one; None when it may.
 
-    It must be right at least as often (one standard error of the difference is forgiven for chance) and
-    break the value checks no more often.
+    Both answered the same dialogues (`rights`, one truth value each), so only those count where one was right and the
+    other was not: the new one must not lose more of them than chance explains, which is one standard error (after
+    McNemar 1947). It must break the value checks no more often, either.
     """
     if old is None:
         return None
-    n = max(1, min(new["count"], old["count"]))
-    slack = (2 * old["accuracy"] * (1 - old["accuracy"]) / n) ** 0.5
-    if new["accuracy"] < old["accuracy"] - slack:
+    pairs = list(zip(new["rights"], old["rights"], strict=True))
+    lost, won = sum(b and not a for a, b in pairs), sum(a and not b for a, b in pairs)
+    n, slack = max(1, len(pairs)), (lost + won) ** 0.5
+    if lost - won > slack:
         return (
             f"it is right in {new['accuracy']:.1%} of {n} dialogues, the one in use in {old['accuracy']:.1%}."
         )
-    if new["checks_failed"] > old["checks_failed"] + slack + 1 / n:
+    if new["checks_failed"] > old["checks_failed"] + (slack + 1) / n:
         return f"{new['checks_failed']:.1%} of its replies fail a check, {old['checks_failed']:.1%} of those of the one in use."
     return None
 
@@ -269,7 +278,8 @@ def measure_files(settings: Settings, adapter: Path, data: Path | None, limit: i
         found = asyncio.run(measure(generator, dialogues[:limit]))
     finally:
         generator.close()
-    _track({k: v for k, v in found.items() if isinstance(v, float)}, 0)
+    with tracked("evaluation", {"adapter": adapter, "dialogues": found["count"]}) as log:
+        log(figures_of(found), 0)
     return found
 
 
@@ -293,6 +303,7 @@ async def measure(generator: Any, dialogues: Sequence[Dialogue]) -> dict[str, An
     seconds = time.perf_counter() - began
     return {
         "count": len(rows),
+        "rights": [r[0] for r in rows],
         "accuracy": statistics.fmean(r[0] for r in rows),
         "checks_failed": statistics.fmean(r[1] for r in rows),
         "mean_tokens": statistics.fmean(r[2] for r in rows),
@@ -301,18 +312,15 @@ async def measure(generator: Any, dialogues: Sequence[Dialogue]) -> dict[str, An
     }
 
 
-def _table(found: dict[str, Any]) -> str:
-    return "\n".join(f"  {k:18s} {v:.4g}" for k, v in found.items())
+def figures_of(found: Mapping[str, Any]) -> dict[str, float]:
+    """What can be compared and kept: the numbers."""
+    return {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
 
 
-def _track(values: dict[str, float], step: int) -> None:
-    """Log to MLflow, when it is wanted (MLFLOW_TRACKING_URI) and installed."""
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        return
-    try:
-        import mlflow
-    except ImportError as exc:
-        raise GeneratorError(
-            "MLFLOW_TRACKING_URI is set and MLflow is not installed: `uv pip install mlflow-skinny`."
-        ) from exc
-    mlflow.log_metrics(values, step=step)
+def _table(found: Mapping[str, Any]) -> str:
+    return "\n".join(f"  {k:18s} {v:.4g}" for k, v in figures_of(found).items())
+
+
+def _say_progress(step: int, total: int, loss: float, seconds: float) -> None:
+    left = seconds / max(1, step) * (total - step)
+    typer.echo(f"step {step}/{total} loss {loss:.4f} {seconds:.0f} s, about {left / 60:.0f} min left")

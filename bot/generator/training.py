@@ -93,7 +93,7 @@ def train_adapter(
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     total = len(steps) if max_steps is None else min(max_steps, len(steps))
-    mark = hashlib.sha256(repr((asdict(plan), len(examples), [d.id for d in dialogues])).encode()).hexdigest()
+    mark = hashlib.sha256(repr((asdict(plan), len(examples), dialogues)).encode()).hexdigest()
     start = _resume(out / "checkpoint", mark, model, optimiser)
     body, head = loaded.model.base_model, loaded.model.get_output_embeddings()
     began, running = time.monotonic(), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -108,12 +109,52 @@ def test_the_commands_make_measure_and_deploy_an_adapter_and_refuse_a_worse_one(
         assert weights(in_use).keys() == weights(adapter).keys()
 
         before = (in_use / "adapter_model.safetensors").read_bytes()
-        figures = iter([{"accuracy": 0.4}, {"accuracy": 0.9}])  # the new one, then the one in use
-        monkeypatch.setattr(
-            module, "measure_files", lambda *_: {"count": 100, "checks_failed": 0.0} | next(figures)
-        )
+        figures = iter(
+            [[True] * 40 + [False] * 60, [True] * 90 + [False] * 10]
+        )  # the new one, then the one in use
+
+        def measured_as(*_: Any) -> dict[str, Any]:
+            rights = next(figures)
+            return {"rights": rights, "accuracy": sum(rights) / 100, "checks_failed": 0.0}
+
+        monkeypatch.setattr(module, "measure_files", measured_as)
         refused = run.invoke(finetune, ["deploy", "--to", str(in_use)])
         assert 0 != refused.exit_code and "right in 40.0%" in str(refused.exception)
         assert before == (in_use / "adapter_model.safetensors").read_bytes()
     finally:
         get_settings.cache_clear()
+
+
+def test_a_shop_trains_on_nothing_but_its_own_dialogues(
+    small: Callable[..., Loaded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six conversations of a shop as JSONL, with a customer's phone in one, which must not be learned."""
+    own = tmp_path / "own.jsonl"
+    lines = [
+        {
+            "id": f"o{n}", "group": f"conversation {n}", "language": "zh", "question": f"第{n}款茶壶能保温几小时，打13812345678告诉我",
+            "evidence": [{"id": f"e{n}", "title": "茶壶", "text": f"第{n}款茶壶能保温{n + 3}小时。", "language": "zh"}],
+            "answer": f"第{n}款茶壶能保温{n + 3}小时。",
+        }
+        for n in range(1, 7)
+    ]  # fmt: skip
+    own.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
+    monkeypatch.setenv("KEFU_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("KEFU_GENERATOR__MODEL", "tiny")
+    get_settings.cache_clear()
+    try:
+        prepared = run.invoke(finetune, ["prepare", "--own", str(own), "--only-own"])
+        assert 0 == prepared.exit_code, prepared.output
+        trained = run.invoke(finetune, ["train", "--rank", "2", "--epochs", "1"])
+        assert 0 == trained.exit_code, trained.output
+    finally:
+        get_settings.cache_clear()
+
+    folder = tmp_path / "finetune"
+    kept = "".join(
+        (folder / f"{part}.jsonl").read_text(encoding="utf-8") for part in ("train", "tune", "test")
+    )
+    assert 6 == len(kept.splitlines()) and "茶壶" in kept
+    assert "13812345678" not in kept
+    assert not (folder / "unseen.jsonl").exists()
+    assert (folder / "adapter" / "adapter_model.safetensors").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,22 +97,26 @@ def test_held_out_topics_are_never_trained_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "refused"),
+    ("lost", "won", "checks", "refused"),
     [
-        ((0.8, 0.02), (0.8, 0.02), False),
-        ((0.9, 0.02), (0.8, 0.02), False),
-        ((0.6, 0.02), (0.8, 0.02), True),
-        ((0.8, 0.30), (0.8, 0.02), True),
+        (0, 0, 0.02, False),
+        (5, 25, 0.02, False),
+        (12, 9, 0.02, False),  # as good as chance
+        (9, 2, 0.02, True),  # 3.5 points of 200, and hardly one won back
+        (40, 0, 0.02, True),
+        (0, 0, 0.30, True),
     ],
 )
-def test_a_worse_adapter_is_refused(
-    new: tuple[float, float], old: tuple[float, float], refused: bool
-) -> None:
-    def found(pair: tuple[float, float]) -> dict[str, float]:
-        return {"count": 200, "accuracy": pair[0], "checks_failed": pair[1]}
+def test_a_worse_adapter_is_refused(lost: int, won: int, checks: float, refused: bool) -> None:
+    """Of 200 dialogues, those that only the old one had right, and those that only the new one has."""
+    old = [True] * lost + [False] * won + [True] * (200 - lost - won)
+    new = [False] * lost + [True] * won + [True] * (200 - lost - won)
 
-    assert refused is (worse(found(new), found(old)) is not None)
-    assert worse(found(new), None) is None
+    def found(rights: list[bool], failed: float) -> dict[str, Any]:
+        return {"rights": rights, "accuracy": sum(rights) / 200, "checks_failed": failed}
+
+    assert refused is (worse(found(new, checks), found(old, 0.02)) is not None)
+    assert worse(found(new, checks), None) is None
 
 
 def test_a_folder_without_an_adapter_is_not_installed(tmp_path: Path) -> None:
