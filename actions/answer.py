@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from rasa_sdk import Action, Tracker
@@ -232,7 +233,9 @@ def citations(chunks: Sequence[Chunk]) -> list[tuple[str, str]]:
     for chunk in chunks:
         url = ""
         if template:
-            url = template.format(article=chunk.article_id, anchor=chunk.anchor, language=chunk.language)
+            url = template.format(
+                article=quote(chunk.article_id), anchor=quote(chunk.anchor), language=chunk.language
+            )
         found.append((" › ".join(dict.fromkeys(chunk.heading_path)), url))
     return found
 

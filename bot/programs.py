@@ -61,7 +61,18 @@ def environment(settings: Settings) -> dict[str, str]:
     variables["KEFU_DIALOGUE_URL"] = f"http://{reachable(settings.dialogue.host)}:{settings.dialogue.port}"
     variables["KEFU_DIALOGUE_TOKEN"] = settings.dialogue.token
     variables["KEFU_TRACKER_URL"] = tracker_url(settings)
+    if help_address := demo_help(settings):
+        variables["KEFU_GENERATOR__ARTICLE_URL"] = help_address
     return variables
+
+
+def demo_help(settings: Settings) -> str | None:
+    """Where citations lead while the demo shop is tried on one machine; a real shop names its own help pages."""
+    if settings.order_api.base_url or settings.generator.article_url or settings.gateway.public_url:
+        return None
+    from bot.orders.shop.help import PATH
+
+    return f"http://{reachable(settings.shop.host)}:{settings.shop.port}{PATH}"
 
 
 def tracker_url(settings: Settings) -> str:

@@ -177,6 +177,20 @@ class GeneratorSettings(Program):
         None  # where shoppers read an article: "https://shop.example/help/{article}#{anchor}"
     )
 
+    @field_validator("article_url")
+    @classmethod
+    def _known_places(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                value.format(article="a", anchor="1", language="en")
+            except (KeyError, IndexError, ValueError) as exc:
+                raise ValueError(
+                    f"only {{article}}, {{anchor}} and {{language}} are filled in ({exc!r})"
+                ) from exc
+            if not value.startswith(("https://", "http://")):
+                raise ValueError("it must begin with https://")
+        return value
+
 
 class WechatSettings(Section):
     """One WeChat Official Account. Its pushes arrive at /wechat/<name of the block>."""

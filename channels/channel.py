@@ -131,6 +131,12 @@ class Channel(Protocol):
 _SAID = ("order", "plan", "receipt")  # cards whose facts stand in the words of their message
 
 
+def short_citation(message: OutboxMessage) -> str:
+    """One line that names the sections an answer rests on, without their articles' names and addresses."""
+    sections = list(dict.fromkeys(title.rsplit(" › ", 1)[-1] for title, _ in message.citations))
+    return f"依据：{'、'.join(sections)}" if message.language == "zh" else f"From: {'; '.join(sections)}"
+
+
 def plain_text(message: OutboxMessage, capabilities: Capabilities) -> str:
     """The message as text, for a platform that cannot show cards or buttons.
 
@@ -144,7 +150,7 @@ def plain_text(message: OutboxMessage, capabilities: Capabilities) -> str:
         if message.card.get("url"):
             parts.append(str(message.card["url"]))
     if message.citations:
-        parts.append("\n".join(f"· {title} {address}".rstrip() for title, address in message.citations))
+        parts.append(short_citation(message))
     if message.buttons and not capabilities.buttons:
         parts.append("\n".join(f"{n}. {button.title}" for n, button in enumerate(message.buttons, 1)))
     return "\n\n".join(part for part in parts if part)

@@ -60,6 +60,23 @@ def test_a_port_of_zero_becomes_a_free_one_that_every_program_is_told(tmp_path: 
     assert f"http://127.0.0.1:{mine.actions.port}/webhook" == told["KEFU_ACTIONS_URL"]
 
 
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"order_api": {"base_url": "https://shop.example/kefu"}},
+        {"gateway": {"public_url": "https://chat.example"}},
+        {"generator": {"article_url": "https://shop.example/help/{article}"}},
+    ],
+)
+def test_citations_lead_to_the_demo_shop_only_while_it_is_tried_on_one_machine(
+    tmp_path: Path, sections: dict[str, Any]
+) -> None:
+    demo = environment(settings(tmp_path, shop={"port": 8071}))
+
+    assert demo["KEFU_GENERATOR__ARTICLE_URL"].startswith("http://127.0.0.1:8071/help/{article}")
+    assert "KEFU_GENERATOR__ARTICLE_URL" not in environment(settings(tmp_path, **sections))
+
+
 def test_every_variable_that_rasas_files_name_is_set(tmp_path: Path) -> None:
     import re
 

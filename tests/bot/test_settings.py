@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from bot.exceptions import SettingsError
-from bot.settings import PROJECT_ROOT, Settings, load_settings
+from bot.settings import PROJECT_ROOT, GeneratorSettings, Settings, load_settings
 
 
 def all_switched_on() -> dict[str, Any]:
@@ -114,3 +115,11 @@ def test_a_secret_that_was_not_filled_in_is_not_an_empty_one(
     monkeypatch.setenv("KEFU_DIALOGUE__TOKEN", "")
 
     assert "kefu-loopback" == load_settings().dialogue.token
+
+
+@pytest.mark.parametrize(
+    "address", ["https://shop.example/{page}", "https://shop.example/{", "/help/{article}"]
+)
+def test_an_address_of_articles_that_cannot_be_filled_in_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match="article_url"):
+        GeneratorSettings(article_url=address)

@@ -123,7 +123,12 @@ async def test_an_article_answers_and_is_named(
     said, decided = await ask(answering, open_chat, language, questions)
 
     assert "answer" == decided["decision"], decided
-    assert "12" in said.text and "bot" == said.owner and said.replies[-1].citations
+    assert "12" in said.text and "bot" == said.owner
+    title, address = said.replies[-1].citations[0]
+    with urllib.request.urlopen(address, timeout=10) as page:
+        assert (
+            title.rsplit(" › ", 1)[-1] in page.read().decode()
+        )  # the section that answered, on the shop's help pages
     assert all(decided["checks"].values())
 
 

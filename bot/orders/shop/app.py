@@ -6,6 +6,7 @@ Each handler translates one operation of `openapi.yaml` to the store and back. R
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import re
@@ -20,11 +21,13 @@ from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
 from bot.exceptions import SettingsError
+from bot.knowledge.base import default_folder
 from bot.orders.models import Grant, Operation, OrderState
 from bot.orders.shop import bodies, page
 from bot.orders.shop.catalogue import RATES
 from bot.orders.shop.data import SEED, ZONE
 from bot.orders.shop.faults import Fault, Faults
+from bot.orders.shop.help import help_page
 from bot.orders.shop.masking import outgoing
 from bot.orders.shop.problems import Problem
 from bot.orders.shop.store import Store
@@ -82,6 +85,7 @@ def make_app(
 
     app.cleanup_ctx.append(open_store)
     app.router.add_get("/", index, name="page")
+    app.router.add_get("/help/{article}", article, name="help")
     app.router.add_get("/health", health, name="health")
     app.router.add_get("/openapi.yaml", document, name="document")
     app.router.add_post("/v1/proofs", prove, name="prove")
@@ -322,6 +326,20 @@ async def index(request: web.Request) -> web.Response:
     text = page.render(samples, language, settings, now=datetime.now(UTC))
     # The page shows what proves an order: it is a demo's, and must not be kept or framed anywhere.
     headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+    return web.Response(text=text, content_type="text/html", charset="utf-8", headers=headers)
+
+
+async def article(request: web.Request) -> web.Response:
+    """A page of the shop's help, where the web chat's citations lead."""
+    language = page.language(request.query.get("lang"), request.headers.get("Accept-Language", ""))
+    folder = default_folder(request.app[SETTINGS])
+    text = await asyncio.to_thread(help_page, folder, request.match_info["article"], language)
+    if text is None:
+        raise web.HTTPNotFound
+    headers = {
+        "X-Frame-Options": "DENY",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src https:",
+    }
     return web.Response(text=text, content_type="text/html", charset="utf-8", headers=headers)
 
 

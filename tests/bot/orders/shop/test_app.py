@@ -19,11 +19,12 @@ from bot.exceptions import OrderRefused, ProofRejected, StaleOrder
 from bot.orders.client import OrderClient
 from bot.orders.models import Operation, ProofKind
 from bot.orders.shop.app import make_app
+from bot.orders.shop.help import PATH as HELP
 from bot.orders.shop.masking import mask_email, mask_phone
 from bot.orders.shop.page import language
 from bot.orders.shop.samples import SAMPLES, order_number, sample
 from bot.orders.shop.store import Store, normal_number
-from bot.settings import Settings
+from bot.settings import KnowledgeSettings, Settings
 from tests.bot.orders.conftest import API_KEY, shop_settings
 
 AUTH = {"Authorization": f"Bearer {API_KEY}"}
@@ -398,3 +399,38 @@ async def test_a_taken_port_is_said_in_one_line_with_its_remedy(shop, tmp_path):
 async def test_health_needs_no_key(shop):
     async with aiohttp.ClientSession() as session, session.get(f"{shop.url}/health") as response:
         assert {"status": "ok"} == await response.json()
+
+
+@pytest.fixture
+def articles(tmp_path):
+    folder = tmp_path / "articles"
+    folder.mkdir()
+    (folder / "zh.md").write_text(
+        "---\nid: returns\nlanguage: zh\n---\n# 退货\n## 期限 {#days}\n签收后 **7 天** 内。<script>alert(1)</script>\n",
+        encoding="utf-8",
+    )
+    (folder / "en.md").write_text(
+        "---\nid: gifts\nlanguage: en\n---\n# Gifts\n## Wrapping\n| paper | price |\n|---|---|\n| red | 2 |\n[evil](javascript:alert(1))\n",
+        encoding="utf-8",
+    )
+    return folder
+
+
+async def test_a_citation_leads_to_its_section(articles, tmp_path, aiohttp_client):
+    settings = shop_settings().model_copy(update={"knowledge": KnowledgeSettings(path=articles)})
+    client = await aiohttp_client(make_app(settings, database=tmp_path / "shop.db"))
+    page = await client.get(HELP.format(article="returns", language="zh", anchor="days"))
+    text = await page.text()
+    other = await (await client.get("/help/gifts?lang=zh")).text()  # not translated
+    missing = await client.get("/help/nothing")
+
+    assert 200 == page.status and "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert 'id="days"' in text and "<strong>7 天</strong>" in text
+    assert "<script>" not in text and "&lt;script&gt;" in text
+    assert 'lang="en"' in other and "<td>red</td>" in other and 'href="javascript' not in other
+    assert 404 == missing.status
+
+    (articles / "zh.md").write_text(
+        "---\nid: returns\nlanguage: zh\n---\n# 退货\n## 期限\n9 天。\n", encoding="utf-8"
+    )
+    assert "9 天" in await (await client.get("/help/returns?lang=zh")).text()
