@@ -52,7 +52,7 @@ EVIDENCE_READ = (
 )
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 CLOSE_READ = 1.0  # the same for the reranker's log-odds
-READ = 6  # hits the reranker reads
+READ = 8  # hits the reranker reads; figures in docs/confidence.md
 ANSWERS = 3.0  # log-odds from which a reply is taken to answer: 95 %
 DOES_NOT_ANSWER = -10.0
 FACT = 1.0  # log-odds from which a sentence about the order is taken for the answer; figures in docs/confidence.md

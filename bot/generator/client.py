@@ -19,7 +19,7 @@ from bot.exceptions import GeneratorError, NoReranker
 from bot.generator.confidence import TokenScore
 from bot.generator.prompt import Message
 
-RERANK_SECONDS = 8.0  # reading six sections takes one or two; the article's words do not wait longer
+RERANK_SECONDS = 8.0  # reading eight sections takes one or two; the article's words do not wait longer
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from bot.generator.prompt import quoted
 RERANKER = Path(__file__).with_name("reranker")
 MAX_SECTION_TOKENS = 220
 MAX_QUESTION_TOKENS = 64
-KEPT_SECTIONS = 64  # about 2 MB each
+KEPT_SECTIONS = 128  # about 2 MB each
 
 
 @dataclass(frozen=True)
