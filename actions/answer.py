@@ -6,8 +6,8 @@ around the answer and writes why into `explain`. It never says what was drafted 
 
 from __future__ import annotations
 
-import asyncio
 import os
+import re
 from collections.abc import Sequence
 from threading import Thread
 from typing import Any
@@ -42,7 +42,9 @@ from bot.wishes import QUESTIONS
 
 log = structlog.get_logger()
 REMEMBERED = 3  # exchanges
-ORDER_SECONDS = 2.0  # that an answer waits for the order's facts
+GREETING = re.compile(
+    r"^(?:[^，。！？\s]{1,40}您好，|Hi [^,.!?]{1,40}, )"
+)  # whose it is, the generator need not know
 QUOTED = 40  # characters of a question that are said again
 
 
@@ -103,7 +105,9 @@ class ActionAnswer(Action):
             return left_to_person()
         named = turn.value("order_number")
         number = normalize_order_number(str(named)) if named else order_under_way(tracker)
-        grant, order = await order_soon(turn, number)
+        grant, order = None, None
+        if number or turn.customer:  # a guest who names no order has proven nothing
+            grant, order = await proven_order(turn.conversation, number, turn.customer)
         try:
             answer = await self._service.answer(
                 question,
@@ -207,16 +211,6 @@ def speak(
         )
 
 
-async def order_soon(turn: Turn, number: str | None) -> tuple[Grant | None, Order | None]:
-    """The proof and the proven order, unless the shop is slow: most questions do not need it, and the dialogue waits."""
-    try:
-        async with asyncio.timeout(ORDER_SECONDS):
-            return await proven_order(turn.conversation, number, turn.customer)
-    except TimeoutError:
-        log.warning("order_too_slow", conversation=turn.conversation)
-        return None, None
-
-
 def evidence_of(order: Order, language: Language) -> list[Evidence]:
     """The sentences of a proven order, as pieces of evidence."""
     title = {"zh": "您的订单", "en": "Your order"}[language]
@@ -250,7 +244,7 @@ def unused_name(grant: Grant | None, tracker: Tracker) -> str:
         return ""
     name = grant.customer_name.strip()
     said = (str(one.get("text") or "") for one in tracker.events or [] if one.get("event") == "bot")
-    return "" if any(name in text for text in said) else name
+    return "" if any(text.startswith((f"{name}您好，", f"Hi {name}, ")) for text in said) else name
 
 
 def history(tracker: Tracker) -> list[Exchange]:
@@ -261,6 +255,7 @@ def history(tracker: Tracker) -> list[Exchange]:
         if kind == "user" and text and not text.startswith("/"):
             exchanges.append({"shopper": text, "kefu": "", "evidence": (), "asked": False})
         elif kind == "bot" and exchanges:
+            text = GREETING.sub("", text)
             kefu = ((event.get("data") or {}).get("custom") or {}).get("kefu") or {}
             decided = (kefu.get("explain") or {}).get("answer") or {}
             exchanges[-1]["asked"] |= bool(decided)

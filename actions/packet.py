@@ -5,7 +5,9 @@ It fills `Handoff.packet`, whose fields are those of `bot.handoff.packet`. It kn
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from typing import Any
 
 from actions.services import get_services
@@ -15,6 +17,8 @@ from bot.identity import ProofLevel
 from bot.orders.models import Grant, Order
 
 log = logging.getLogger(__name__)
+ORDER_SECONDS = 2.0  # that a shopper waits for the shop where one can do without it
+UNKNOWN_SECONDS = 600.0
 
 
 def task_facts(task: Task) -> dict[str, Any]:
@@ -87,26 +91,40 @@ async def proven_order(
 ) -> tuple[Grant | None, Order | None]:
     """The proof and the order, read now, when this shopper has proven that it is his.
 
-    A `customer` whom the channel has proven needs no other proof, nor an order number while there is only one order.
-    Never raises for the shop's sake: who can do without the order does without.
+    A `customer` whom the channel has proven needs no other proof. Never raises for the shop's sake, and waits
+    `ORDER_SECONDS` for it at most: who can do without the order does without, and the proof is kept.
     """
     grant = None
     try:
         services = await get_services()
         grant = await services.guard.grant_for(conversation, order_number, ProofLevel.READ)
-        if grant is None and customer is not None:
-            grant = await services.guard.prove_account(conversation, customer)
-        if grant is None:
-            return None, None
-        if order_number is None and grant.order_number is None:
-            orders = await services.client.find_orders(grant, limit=2)
-            order_number = orders[0].number if len(orders) == 1 else None
-        return grant, await services.client.get_order(order_number, grant) if order_number else None
+        async with asyncio.timeout(ORDER_SECONDS):
+            if grant is None and customer is not None and not _is_unknown(customer):
+                grant = await services.guard.prove_account(conversation, customer)
+            if grant is None or order_number is None:
+                return grant, None
+            return grant, await services.client.get_order(order_number, grant)
+    except TimeoutError:
+        log.warning("packet.order_too_slow")
+        return grant, None
     except ProofRejected:
-        return grant, None  # not a customer of the shop, or not this customer's order
+        if grant is None and customer is not None:
+            _unknown[customer] = time.monotonic()
+        return None, None
     except KefuError as exc:
         log.warning("packet.order_not_read reason=%s", exc)
-        return grant, None
+        return None, None
+
+
+_unknown: dict[str, float] = {}  # accounts the shop did not know, and when it said so
+
+
+def _is_unknown(customer: str) -> bool:
+    """Whether the shop said lately that it knows no such account: it is not asked at every question."""
+    now = time.monotonic()
+    for one in [one for one, at in _unknown.items() if now - at > UNKNOWN_SECONDS]:
+        del _unknown[one]
+    return customer in _unknown
 
 
 async def known_facts(grant: Grant | None, order: Order | None) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +25,7 @@ import typer
 
 from bot.exceptions import GeneratorError, KefuError, ProofRejected, SettingsError
 from bot.settings import PROJECT_ROOT, Settings, load_settings, settings_file
+from bot.supervisor import is_loopback
 
 Level = Literal["ok", "note", "warning", "error"]
 
@@ -386,13 +386,6 @@ async def check_secrets(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("secrets", "ok", "none has its demo value")
     if settings.shop.faults and (open_programs or public):
         yield Finding("secrets", "error", "shop.faults lets anybody break the demo shop", "unset shop.faults")
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def variable(name: str) -> str:

@@ -190,6 +190,10 @@ class CertificateVoid(GeneratorError):
     """A certificate was made for another model, index, policy or the like than is in use."""
 
 
+class NotServed(GeneratorError):
+    """The generator answers and does not serve a request of this form."""
+
+
 class NoReranker(GeneratorError):
     """The generator answers and has no reranker."""
 

@@ -20,7 +20,7 @@ import typer
 
 from bot.exceptions import ProgramError
 from bot.settings import PROJECT_ROOT, Settings, get_settings
-from bot.supervisor import Program, Supervisor, free_port, reachable
+from bot.supervisor import Program, Supervisor, free_port, is_loopback, reachable
 
 COLOURS = {"up": "36", "shop": "33", "actions": "35", "dialogue": "34", "generator": "31", "gateway": "32"}
 
@@ -70,6 +70,8 @@ def demo_help(settings: Settings) -> str | None:
     """Where citations lead while the demo shop is tried on one machine; a real shop names its own help pages."""
     if settings.order_api.base_url or settings.generator.article_url or settings.gateway.public_url:
         return None
+    if not is_loopback(settings.gateway.host):
+        return None  # shoppers on other machines cannot follow it
     from bot.orders.shop.help import PATH
 
     return f"http://{reachable(settings.shop.host)}:{settings.shop.port}{PATH}"

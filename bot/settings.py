@@ -155,6 +155,9 @@ class GeneratorSettings(Program):
     model: str | None = None  # name or path of the weights; None: the packaged default
     adapter: str | None = None  # folder of a LoRA adapter; None: the one in the repository; "none": without
     phrases: bool = True  # False: the reranker chooses, and the article's own words are said
+    drafts: int = Field(
+        default=5, ge=1, le=8, description="replies written to one question; the reranker chooses"
+    )
     reranker: str | None = None  # folder; None: the one in the repository; "none": without
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

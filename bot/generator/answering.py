@@ -20,7 +20,7 @@ import structlog
 from bot.exceptions import GeneratorError, KnowledgeError, NoReranker
 from bot.generator.certificate import Certificate
 from bot.generator.checks import Check, run_checks
-from bot.generator.client import Completion, Generator, Reranking
+from bot.generator.client import Drafting, Generator, Reranking
 from bot.generator.confidence import (
     ChunkStatistics,
     Decision,
@@ -47,9 +47,7 @@ from bot.message import Language
 log = structlog.get_logger()
 BACKGROUND = 20  # hits fetched; the ones after the best are the background of its score
 EVIDENCE = 3  # chunks the generator reads
-EVIDENCE_READ = (
-    2  # the same behind a reranker, whose first two hold the answer as often as a search's first three
-)
+EVIDENCE_READ = 1  # the same behind a reranker: with a second section at hand it quotes the wrong one more often than it helps
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 CLOSE_READ = 1.0  # the same for the reranker's log-odds
 READ = 8  # hits the reranker reads; figures in docs/confidence.md
@@ -132,6 +130,7 @@ class Answerer:
         generator: the first voice; None leaves the extractive voice alone.
         certificate: needed in mode "certified".
         phrases: whether the generator speaks; otherwise it only reads for the article's own words.
+        drafts: replies written to one question where a reranker can choose among them.
         drift: how many alarms the drift monitor has raised, by risk class.
         always: ask the generator even where no reply of its could be let through, to measure it.
         notes: reasons that every decision carries.
@@ -146,6 +145,7 @@ class Answerer:
     drift: Mapping[str, int] = field(default_factory=dict)
     max_tokens: int = 96
     phrases: bool = True
+    drafts: int = 1
     always: bool = False
     notes: tuple[str, ...] = ()  # reasons that every decision of this answerer carries
     statistics: ChunkStatistics = field(init=False)
@@ -176,18 +176,15 @@ class Answerer:
         history = [turn for turn in history if not looks_like_injection(turn.shopper)]
         facts = [replace(f, text=without_injection(f.text)) for f in facts]
         try:
-            readings = [
-                await self._find(query, language, product, at, facts)
-                for query in readings_of(question, history)
-            ]
+            readings = []
+            for reading in readings_of(question, history):
+                readings.append(await self._find(reading, language, product, at, facts))
+                if not readings[-1].able:  # nobody waits twice for a reranker that is busy or down
+                    break
         except KnowledgeError as exc:
             log.error("search_failed", error=str(exc))
             return self._handoff(("search_failed",), language, began)
-        found = max(readings, key=lambda reading: self._surety(reading, language))
-        if two_products(
-            found.query, found.hits, product
-        ):  # what went before may tell which of the two is meant
-            found = readings[-1]
+        found = self._surer(readings, language, product)
         query, hits, told, able = found.query, found.hits, found.told, found.able
         # However sure it is of an article: what it says of orders in general is no answer about this one.
         if told and not steered and told[0][1] >= FACT:
@@ -241,12 +238,22 @@ class Answerer:
             return Reading(query, [], [], True)
         return Reading(query, *await self._read(query, hits, facts))
 
-    def _surety(self, reading: Reading, language: Language) -> float:
-        """How likely what was found answers, to compare two readings of one question."""
-        told = 1 / (1 + math.exp(-reading.told[0][1])) if reading.told else 0.0
-        if not reading.hits:
-            return told
-        return max(told, self._extractive(reading.query, reading.hits, language, "").p)
+    def _surer(self, readings: Sequence[Reading], language: Language, product: str | None) -> Reading:
+        """The reading whose answer is the surest; where two products are left open, the one that tells which is meant."""
+
+        def surety(reading: Reading) -> tuple[bool, float]:
+            told = 1 / (1 + math.exp(-reading.told[0][1])) if reading.told else 0.0
+            if not reading.hits:
+                return False, told
+            p = self._extractive(reading.query, reading.hits, language, "").p
+            return was_read(reading.hits), max(told, p)
+
+        found = max(readings, key=surety)
+        if two_products(found.query, found.hits, product) and readings[-1].hits:
+            meant = {product for hit in found.hits[:2] for product in hit.chunk.products}
+            if meant & set(readings[-1].hits[0].chunk.products):
+                return readings[-1]
+        return found
 
     async def _read(
         self, query: str, hits: list[Hit], facts: Sequence[Evidence]
@@ -347,31 +354,44 @@ class Answerer:
         messages = build_messages(
             question, evidence, language=language, history=[(t.shopper, t.kefu) for t in history]
         )
-        completion: Completion = await self.generator.complete(messages, max_tokens=self.max_tokens)
-        text = without_list_mark(completion.text)
-        checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
-        if completion.finish == "length":
-            checks = (*checks, Check("complete", False, "cut off"))
+        read = was_read(hits)
+        if read and self.drafts > 1 and isinstance(self.generator, Drafting):
+            written = await self.generator.drafts(messages, max_tokens=self.max_tokens, count=self.drafts)
+        else:
+            written = [await self.generator.complete(messages, max_tokens=self.max_tokens)]
+        drafts = {without_list_mark(one.text): one for one in reversed(written)}
+        checked = {}
+        for text, completion in drafts.items():
+            checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
+            if completion.finish == "length":
+                checks = (*checks, Check("complete", False, "cut off"))
+            checked[text] = checks
+        answers = await self._read_replies(question, [*drafts]) if read else dict.fromkeys(drafts, 0.0)
+        text = max(drafts, key=lambda one: (all(c.ok for c in checked[one]), answers[one]))
         chosen = max(shown, key=lambda h: overlap(text, " ".join((*h.chunk.heading_path, h.chunk.text))))
         ordered = sorted(hits, key=lambda h: h.chunk.id != chosen.chunk.id)
         features = retrieval_features(query, ordered, self.statistics, language, text)
-        features |= generation_features(text, completion.tokens, question, extractive.text)
+        features |= generation_features(text, drafts[text].tokens, question, extractive.text)
         features["same_chunk"] = float(chosen.chunk.id == extractive.evidence[0])
-        if was_read(hits) and text:
-            features["reply_read"] = await self._read_reply(question, text)
-            features["read"] = min(features.get("read", features["reply_read"]), features["reply_read"])
-        model = self.fusion.generated if self.fusion.generated and was_read(hits) else self._judge(hits)
+        if read:
+            features["reply_read"] = answers[text]
+            features["read"] = min(features.get("read", answers[text]), answers[text])
+        model = self.fusion.generated if self.fusion.generated and read else self._judge(hits)
         ids = (chosen.chunk.id, *(h.chunk.id for h in shown if h.chunk.id != chosen.chunk.id))
-        return Candidate("generated", text, model(features), checks, ids, features)
+        return Candidate("generated", text, model(features), checked[text], ids, features)
 
-    async def _read_reply(self, question: str, text: str) -> float:
-        """Log-odds that the reply itself answers the question; what cannot be judged does not."""
+    async def _read_replies(self, question: str, replies: Sequence[str]) -> dict[str, float]:
+        """Log-odds that each reply itself answers the question; what cannot be judged does not."""
         assert isinstance(self.generator, Reranking), "only a generator that reranks has read the hits"
+        said = [text for text in replies if text]
+        scores: list[float] = []
         try:
-            return (await self.generator.rerank(question, [document("", text)]))[0]
+            scores = (
+                await self.generator.rerank(question, [document("", text) for text in said]) if said else []
+            )
         except GeneratorError as exc:
-            log.info("reply_not_read", reason=str(exc))
-            return DOES_NOT_ANSWER
+            log.info("replies_not_read", reason=str(exc))
+        return dict.fromkeys(replies, DOES_NOT_ANSWER) | dict(zip(said, scores, strict=False))
 
     # -- the decision
 
@@ -517,7 +537,7 @@ def choose(question: str, candidates: Sequence[Candidate]) -> Candidate:
 def without_list_mark(reply: str) -> str:
     """A reply without the mark of the list it was taken from: a lone "1." in front says nothing."""
     text = reply.strip()
-    marks = re.findall(r"(?m)^(?:\d{1,2}[.)、．](?!\d)|[-*•])[ \t]*", text)
+    marks = re.findall(r"(?m)^(?:\d{1,2}(?:[.)．][ \t]+|、[ \t]*)|[-*•][ \t]+)", text)
     return text[len(marks[0]) :] if len(marks) == 1 and text.startswith(marks[0]) else text
 
 
@@ -554,16 +574,18 @@ def plain_text(markdown: str) -> str:
 def readings_of(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
     """How a question may be meant: as it stands, or together with the free question before it.
 
-    A short one is both ("保修多久" asks something new after "退货期限" and goes on after "手表防水吗"): whichever reading finds
-    the surer answer counts. One that begins like a continuation ("那电池呢？", "And for shoes?") is never meant alone.
+    A short one is both ("保修多久" asks something new after "退货期限" and goes on after "手表防水吗"), and so is a long one that
+    begins or ends like a continuation: whichever reading finds the surer answer counts. A short one like that ("那电池呢？",
+    "And for shoes?") is never meant alone.
     """
     before = history[-1] if history and history[-1].asked else None
     if before is None or len(question) > 60:
         return (question,)
     together = f"{before.shopper} {question}"
+    short = len(content_words(question)) < 4
     if _FOLLOW_UP.search(question.strip()):
-        return (together,)
-    return (question,) if len(content_words(question)) >= 4 else (question, together)
+        return (together,) if short else (question, together)
+    return (question, together) if short else (question,)
 
 
 def two_products(question: str, hits: Sequence[Hit], product: str | None) -> tuple[tuple[str, str], ...]:

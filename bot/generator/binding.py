@@ -27,9 +27,10 @@ def machine_hashes(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
     Of a server of somebody else's (`generator.base_url`) only its address and the name of its model can be known.
     """
     section = settings.generator
+    told = f"{section.phrases} {section.drafts} {section.max_tokens} {section.device} {section.dtype}"
     policy = settings.policy.path or PROJECT_ROOT / "bot" / "policy" / "default.yml"
     return {
-        "model": _text_hash(f"{section.phrases} {_model(section)}"),
+        "model": _text_hash(f"{told} {_model(section)}"),
         "adapter": "none" if section.adapter == "none" else _adapter(section),
         "reranker": "none" if section.reranker == "none" else _reranker(section),
         "prompt": prompt_hash(),

@@ -15,10 +15,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
 
-from bot.exceptions import GeneratorError, NoReranker
+from bot.exceptions import GeneratorError, NoReranker, NotServed
 from bot.generator.confidence import TokenScore
 from bot.generator.prompt import Message
 
+TEMPERATURE = 0.7  # of drafts: of those it likes, a small model seldom likes the right one best
 RERANK_SECONDS = 8.0  # reading eight sections takes one or two; the article's words do not wait longer
 
 
@@ -38,6 +39,19 @@ class Generator(Protocol):
 
     async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
         """Continue the conversation greedily.
+
+        Raises:
+            GeneratorError: it cannot answer now; says why.
+        """
+        ...
+
+
+@runtime_checkable
+class Drafting(Protocol):
+    """A generator that writes several replies to one prompt, read once."""
+
+    async def drafts(self, messages: Sequence[Message], *, max_tokens: int, count: int) -> list[Completion]:
+        """Replies drawn at `TEMPERATURE`, at least one, always the same to the same messages.
 
         Raises:
             GeneratorError: it cannot answer now; says why.
@@ -80,6 +94,7 @@ class GeneratorClient:
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
+        self._single = False  # the server was found to write one reply to a request
 
     async def __aenter__(self) -> GeneratorClient:
         return self
@@ -111,6 +126,26 @@ class GeneratorClient:
         }
         return parse_completion(await self._post("/v1/chat/completions", body), self._url)
 
+    async def drafts(self, messages: Sequence[Message], *, max_tokens: int, count: int) -> list[Completion]:
+        if self._single:
+            return [await self.complete(messages, max_tokens=max_tokens)]
+        body = {
+            "model": self._model,
+            "messages": list(messages),
+            "max_tokens": max_tokens,
+            "temperature": TEMPERATURE,
+            "seed": 0,
+            "n": count,
+            "logprobs": True,
+            "top_logprobs": 2,
+        }
+        try:
+            raw = await self._post("/v1/chat/completions", body)
+        except NotServed:  # a server that writes one reply, the likeliest: on a GPU, or somebody else's
+            self._single = True
+            return [await self.complete(messages, max_tokens=max_tokens)]
+        return parse_completions(raw, self._url)
+
     async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
         body = {"model": self._model, "query": question, "documents": list(documents)}
         raw = await self._post("/v1/rerank", body, seconds=RERANK_SECONDS)
@@ -133,7 +168,8 @@ class GeneratorClient:
                 if resp.status in (404, 405, 501) and path == "/v1/rerank":
                     raise NoReranker(f"The generator at {self._url} has no reranker ({resp.status}).")
                 if resp.status != 200:
-                    raise GeneratorError(
+                    kind = NotServed if resp.status in (400, 422) else GeneratorError
+                    raise kind(
                         f"The generator at {self._url} answered {resp.status}: {(await resp.text())[:300]}"
                     )
                 return await resp.json(content_type=None)
@@ -144,32 +180,48 @@ class GeneratorClient:
 
 
 def parse_completion(raw: Any, url: str) -> Completion:
-    """Read a chat completion.
+    """Read a chat completion with one choice, or the first of several; see `parse_completions`."""
+    return parse_completions(raw, url)[0]
+
+
+def parse_completions(raw: Any, url: str) -> list[Completion]:
+    """Read a chat completion, one `Completion` a choice.
 
     Raises:
         GeneratorError: a field is missing; names it and the remedy.
     """
     try:
-        choice = raw["choices"][0]
-        text = choice["message"]["content"] or ""
-        finish = str(choice.get("finish_reason") or "stop")
-    except (KeyError, IndexError, TypeError) as exc:
+        choices = [
+            (
+                choice["message"]["content"] or "",
+                str(choice.get("finish_reason") or "stop"),
+                choice.get("logprobs") or {},
+            )
+            for choice in raw["choices"]
+        ]
+        if not choices:
+            raise IndexError("choices is empty")
+    except (KeyError, IndexError, TypeError, AttributeError) as exc:
         raise GeneratorError(f"{url} did not answer in the chat-completions format (missing {exc}).") from exc
-    content = (choice.get("logprobs") or {}).get("content")
+    usage = raw.get("usage") or {}
+    model, prompt_tokens = str(raw.get("model", "")), int(usage.get("prompt_tokens", 0))
+    return [
+        Completion(text.strip(), _tokens(logprobs.get("content"), url), finish, model, prompt_tokens)
+        for text, finish, logprobs in choices
+    ]
+
+
+def _tokens(content: Any, url: str) -> tuple[TokenScore, ...]:
     if content is None:
         raise GeneratorError(
             f"{url} gives no log-probabilities, which the decision needs. Start the server with logprobs "
             "(vLLM: --max-logprobs 5, llama.cpp: n_probs), or set generator.enabled to false."
         )
-    tokens = tuple(
+    return tuple(
         TokenScore(
             str(t["token"]),
             float(t["logprob"]),
             tuple(sorted((float(o["logprob"]) for o in t.get("top_logprobs") or ()), reverse=True)),
         )
         for t in content
-    )
-    usage = raw.get("usage") or {}
-    return Completion(
-        text.strip(), tokens, finish, str(raw.get("model", "")), int(usage.get("prompt_tokens", 0))
     )

@@ -91,6 +91,16 @@ class CudaEngine:
         self._fill(job, result)
         return job
 
+    async def generate_many(self, ids: Sequence[int], sampling: Sampling, count: int) -> list[Job]:
+        """One reply: several of the likeliest one would all be the same.
+
+        Raises:
+            GeneratorError: more were asked for, or as `generate`.
+        """
+        if count != 1:
+            raise GeneratorError("On CUDA one reply is written to a request.")
+        return [await self.generate(ids, sampling)]
+
     def _fill(self, job: Job, result: Any) -> None:
         tokens, logprobs = list(result.generated_tokens), list(result.logprobs)
         ended = bool(tokens) and tokens[-1] in self.stop_ids

@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from bot.exceptions import GeneratorError
@@ -44,7 +44,7 @@ class Token:
 
 @dataclass
 class Job:
-    """One reply on its way. `cancel` may be called from anywhere, at any time."""
+    """One reply on its way. `cancel` may be called from anywhere, at any time. Replies to one request share `ids`."""
 
     ids: list[int]
     sampling: Sampling
@@ -86,6 +86,8 @@ class Engine(Protocol):
 
     async def generate(self, ids: Sequence[int], sampling: Sampling) -> Job: ...
 
+    async def generate_many(self, ids: Sequence[int], sampling: Sampling, count: int) -> list[Job]: ...
+
     def close(self) -> None: ...
 
 
@@ -94,7 +96,7 @@ class BatchEngine:
 
     Args:
         loaded: the model.
-        concurrency: rows of the batch.
+        concurrency: requests answered at once.
     """
 
     greedy = False
@@ -102,7 +104,7 @@ class BatchEngine:
     def __init__(self, loaded: Loaded, *, concurrency: int = 4) -> None:
         self._loaded = loaded
         self._limit = concurrency
-        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._queue: queue.Queue[list[Job] | None] = queue.Queue()
         self.stop_ids = loaded.stop_ids
         self.name = loaded.name
         self.active = 0
@@ -120,15 +122,28 @@ class BatchEngine:
         Raises:
             GeneratorError: the engine is closed or broke.
         """
+        return (await self.generate_many(ids, sampling, 1))[0]
+
+    async def generate_many(self, ids: Sequence[int], sampling: Sampling, count: int) -> list[Job]:
+        """Several replies to one prompt, which is read once. With a seed the n-th reply has seed + n.
+
+        Raises:
+            GeneratorError: the engine is closed or broke.
+        """
         if self._closed:
             raise GeneratorError("The generator is shutting down.")
-        loop = asyncio.get_running_loop()
-        job = Job(list(ids), sampling, loop.create_future(), loop, started=time.perf_counter())
-        self._queue.put(job)
+        loop, prompt, began = asyncio.get_running_loop(), list(ids), time.perf_counter()
+        seeds = [None if sampling.seed is None else sampling.seed + n for n in range(count)]
+        jobs = [
+            Job(prompt, replace(sampling, seed=seed), loop.create_future(), loop, started=began)
+            for seed in seeds
+        ]
+        self._queue.put(jobs)
         try:
-            return await job.done
-        except asyncio.CancelledError:
-            job.cancel()
+            return list(await asyncio.gather(*(job.done for job in jobs)))
+        except BaseException:  # the caller left, or one of them failed: nobody waits for the others
+            for job in jobs:
+                job.cancel()
             raise
 
     def close(self) -> None:
@@ -145,11 +160,11 @@ class BatchEngine:
             try:
                 if not self._admit(batch):
                     break
-                self.active = len(batch.jobs)
+                self.active = batch.requests
                 if batch.jobs:
                     for job in batch.step(self.stop_ids):
                         self._finish(job)
-                    self.active = len(batch.jobs)
+                    self.active = batch.requests
             except Exception as exc:  # the outermost door of the thread: one bad reply must not end it
                 for job in batch.jobs:
                     self._fail(job, exc)
@@ -159,21 +174,22 @@ class BatchEngine:
 
     def _admit(self, batch: _Batch) -> bool:
         """Take waiting jobs while there is room; wait when there is nothing to do. False: close."""
-        while len(batch.jobs) < self._limit:
+        while batch.requests < self._limit:
             try:
-                job = self._queue.get(block=not batch.jobs)
+                jobs = self._queue.get(block=not batch.jobs)
             except queue.Empty:
                 return True
-            if job is None:
+            if jobs is None:
                 return False
-            if job.cancelled:
+            if all(job.cancelled for job in jobs):
                 continue
             try:
-                finished = batch.add(job, self.stop_ids)
+                finished = batch.add(jobs, self.stop_ids)
             except Exception as exc:  # this prompt cannot be run; the others go on
-                self._fail(job, exc)
+                for job in jobs:
+                    self._fail(job, exc)
                 continue
-            if finished:
+            for job in finished:
                 self._finish(job)
         return True
 
@@ -199,29 +215,44 @@ class _Batch:
         self._next: list[int] = []  # the token each row feeds in next
         self._position: list[int] = []
 
-    def add(self, job: Job, stop_ids: set[int]) -> bool:
-        """Run a prompt by itself and lay its cache beside the others'. True when it is already done."""
+    @property
+    def requests(self) -> int:
+        return len({id(job.ids) for job in self.jobs})
+
+    def add(self, jobs: list[Job], stop_ids: set[int]) -> list[Job]:
+        """Run the prompt of one request by itself and lay its cache beside the others', a row for every reply.
+
+        Returns those that are already done.
+        """
         import torch
         from transformers import DynamicCache
 
-        device = self._loaded.device
-        ids = torch.tensor([job.ids], device=device)
+        device, prompt = self._loaded.device, jobs[0].ids
+        ids = torch.tensor([prompt], device=device)
         cache = DynamicCache()
         with torch.inference_mode():
             hidden = self._loaded.model.base_model(
                 input_ids=ids, past_key_values=cache, use_cache=True
             ).last_hidden_state
             logits = self._loaded.model.get_output_embeddings()(hidden[:, -1]).float()
-            token = self._choose(job, logits[0])
-        job.first = time.perf_counter() - job.started
-        if self._take(job, token, stop_ids):
-            return True
-        rows = [(layer.keys, layer.values) for layer in cache.layers]
-        self._join(rows, torch.ones((1, len(job.ids)), dtype=torch.long, device=device))
-        self.jobs.append(job)
-        self._next.append(token)
-        self._position.append(len(job.ids))
-        return False
+            tokens = [self._choose(job, logits[0]) for job in jobs]
+        going, finished = [], []
+        for job, token in zip(jobs, tokens, strict=True):
+            job.first = time.perf_counter() - job.started
+            if self._take(job, token, stop_ids):
+                finished.append(job)
+            else:
+                going.append((job, token))
+        if going:
+            count = len(going)
+            rows = [
+                (one.keys.repeat(count, 1, 1, 1), one.values.repeat(count, 1, 1, 1)) for one in cache.layers
+            ]
+            self._join(rows, torch.ones((count, len(prompt)), dtype=torch.long, device=device))
+            self.jobs += [job for job, _ in going]
+            self._next += [token for _, token in going]
+            self._position += [len(prompt)] * count
+        return finished
 
     def _join(self, rows: list[tuple[Any, Any]], mask: Any) -> None:
         """Pad on the left to one length, then put the rows together."""

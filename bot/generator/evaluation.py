@@ -247,7 +247,7 @@ def run(
         answerer = Answerer(
             base.retriever(), base.chunks, Fusion.load(), generator=generator, mode="strict",
             max_tokens=settings.generator.max_tokens, phrases=settings.generator.phrases and not own_words,
-            always=True,
+            drafts=settings.generator.drafts, always=True,
         )  # fmt: skip
 
         async def ask() -> list[Outcome]:

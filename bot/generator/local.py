@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bot.exceptions import NoReranker
-from bot.generator.client import Completion
+from bot.generator.client import TEMPERATURE, Completion
 from bot.generator.confidence import TokenScore
 from bot.generator.engine import BatchEngine, Sampling
 from bot.generator.model import load
@@ -49,16 +49,28 @@ class LocalGenerator:
         return load_reranker(self._reranker, cache=self._cache)
 
     async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+        return (await self._write(messages, Sampling(max_tokens=max_tokens, top_logprobs=2), 1))[0]
+
+    async def drafts(self, messages: Sequence[Message], *, max_tokens: int, count: int) -> list[Completion]:
+        sampling = Sampling(max_tokens=max_tokens, temperature=TEMPERATURE, seed=0, top_logprobs=2)
+        return await self._write(messages, sampling, count)
+
+    async def _write(self, messages: Sequence[Message], sampling: Sampling, count: int) -> list[Completion]:
         tokenizer = self.loaded.tokenizer
         if self.loaded.adapter is None and getattr(tokenizer, "chat_template", None):
             text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
         else:
             text = render(messages)
-        job = await self.engine.generate(
-            self.loaded.encode(text), Sampling(max_tokens=max_tokens, top_logprobs=2)
-        )
-        tokens = tuple(TokenScore(t.text, t.logprob, tuple(p for _, p in t.top)) for t in job.tokens)
-        return Completion(job.text.strip(), tokens, job.finish, self.loaded.name, len(job.ids))
+        return [
+            Completion(
+                job.text.strip(),
+                tuple(TokenScore(t.text, t.logprob, tuple(p for _, p in t.top)) for t in job.tokens),
+                job.finish,
+                self.loaded.name,
+                len(job.ids),
+            )
+            for job in await self.engine.generate_many(self.loaded.encode(text), sampling, count)
+        ]
 
     async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
         reranker = self.reranker

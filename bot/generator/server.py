@@ -1,6 +1,6 @@
 """The generator's program: a subset of the OpenAI chat-completions API with mandatory log-probabilities.
 
-    POST /v1/chat/completions   messages, max_tokens, temperature, top_p, seed, stop, n = 1
+    POST /v1/chat/completions   messages, max_tokens, temperature, top_p, seed, stop, n
     POST /v1/rerank             query, documents: does a section answer a question (the format of Jina, Cohere, vLLM)
     GET  /v1/models  /health  /metrics
 
@@ -61,6 +61,7 @@ KNOWN = frozenset(
 
 RERANK = frozenset(["model", "query", "documents", "top_n", "return_documents", "user"])
 MAX_DOCUMENTS = 32
+MAX_CHOICES = 8
 
 
 @dataclass(frozen=True)
@@ -230,14 +231,15 @@ class _Server:
         loaded, engine = self.ready()
         body = await _read(request)
         sampling = self._sampling(body)
-        if engine.greedy and sampling.temperature > 0:
-            raise _Refused(400, "invalid_request_error", "On CUDA temperature must be 0.")
+        count = int(_number(body, "n", 1, MAX_CHOICES, 1))
+        if engine.greedy and (sampling.temperature > 0 or count > 1):
+            raise _Refused(400, "invalid_request_error", "On CUDA temperature must be 0 and n must be 1.")
         ids = self._prompt(body, loaded)
         stream = body.get("stream", False)
         self._enter()
         began = time.perf_counter()
         try:
-            job = await asyncio.wait_for(engine.generate(ids, sampling), self._limits.timeout)
+            jobs = await asyncio.wait_for(engine.generate_many(ids, sampling, count), self._limits.timeout)
         except TimeoutError:
             raise _Refused(
                 504, "timeout", f"The reply was not finished within {self._limits.timeout:g} s."
@@ -247,10 +249,10 @@ class _Server:
         finally:
             self._inside -= 1
         self._counters.seconds.append(time.perf_counter() - began)
-        self._counters.first.append(job.first)
+        self._counters.first.append(jobs[0].first)
         self._counters.prompt_tokens += len(ids)
-        self._counters.reply_tokens += len(job.tokens)
-        payload = self._payload(job, len(ids), loaded.name)
+        self._counters.reply_tokens += sum(len(job.tokens) for job in jobs)
+        payload = self._payload(jobs, len(ids), loaded.name)
         return await _stream(request, payload) if stream else web.json_response(payload)
 
     def _enter(self) -> None:
@@ -318,23 +320,20 @@ class _Server:
         if not work.cancelled():
             work.exception()  # seen, though the caller may have left
 
-    def _payload(self, job: Job, prompt_tokens: int, model: str) -> dict[str, Any]:
-        content = [
-            {"token": t.text, "logprob": t.logprob, "bytes": list(t.text.encode()),
-             "top_logprobs": [{"token": s, "logprob": p, "bytes": list(s.encode())} for s, p in t.top]}
-            for t in job.tokens
-        ]  # fmt: skip
+    def _payload(self, jobs: list[Job], prompt_tokens: int, model: str) -> dict[str, Any]:
+        made = sum(len(job.tokens) for job in jobs)
         return {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": model,
-            "choices": [
-                {"index": 0, "message": {"role": "assistant", "content": job.text.strip()},
-                 "logprobs": {"content": content}, "finish_reason": job.finish}
-            ],
-            "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": len(job.tokens), "total_tokens": prompt_tokens + len(job.tokens)},
-        }  # fmt: skip
+            "choices": [_choice(n, job) for n, job in enumerate(jobs)],
+            "usage": {
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": made,
+                "total_tokens": prompt_tokens + made,
+            },
+        }
 
     def _prompt(self, body: dict[str, Any], loaded: Loaded) -> list[int]:
         messages = body.get("messages")
@@ -364,10 +363,6 @@ class _Server:
         unknown = sorted(set(body) - KNOWN)
         if unknown:
             raise _Refused(400, "invalid_request_error", f"Unknown field '{unknown[0]}'.")
-        if body.get("n", 1) != 1:
-            raise _Refused(
-                400, "invalid_request_error", "n must be 1; send several requests, they share one batch."
-            )
         if body.get("logprobs", True) is not True:
             raise _Refused(
                 400, "invalid_request_error", "logprobs cannot be switched off here: decisions rest on them."
@@ -392,6 +387,16 @@ class _Server:
             stop=stop,
             top_logprobs=int(_number(body, "top_logprobs", 0, 5, 0)),
         )
+
+
+def _choice(index: int, job: Job) -> dict[str, Any]:
+    content = [
+        {"token": t.text, "logprob": t.logprob, "bytes": list(t.text.encode()),
+         "top_logprobs": [{"token": s, "logprob": p, "bytes": list(s.encode())} for s, p in t.top]}
+        for t in job.tokens
+    ]  # fmt: skip
+    message = {"role": "assistant", "content": job.text.strip()}
+    return {"index": index, "message": message, "logprobs": {"content": content}, "finish_reason": job.finish}
 
 
 def _number(body: dict[str, Any], name: str, low: float, high: float, default: float) -> float:
@@ -420,14 +425,10 @@ async def _stream(request: web.Request, payload: dict[str, Any]) -> web.StreamRe
     """The whole reply as one event: nothing may be shown before it is checked, so nothing is gained by more."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
-    choice = payload["choices"][0]
-    delta = {
-        "index": 0,
-        "delta": choice["message"],
-        "logprobs": choice["logprobs"],
-        "finish_reason": choice["finish_reason"],
-    }
-    chunk = payload | {"object": "chat.completion.chunk", "choices": [delta]}
+    deltas = [{**choice, "delta": choice["message"]} for choice in payload["choices"]]
+    for delta in deltas:
+        del delta["message"]
+    chunk = payload | {"object": "chat.completion.chunk", "choices": deltas}
     await response.write(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\ndata: [DONE]\n\n".encode())
     await response.write_eof()
     return response

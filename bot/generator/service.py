@@ -64,6 +64,7 @@ def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator
         drift=Audits.load(settings.data_path(DRIFT_FILE)).levels if certificate else {},
         max_tokens=section.max_tokens,
         phrases=section.phrases,
+        drafts=section.drafts,
         notes=notes,
     )
 
@@ -152,12 +153,13 @@ class AnswerService:
         """What can answer now.
 
         Encoding the articles of a new shop takes a minute or more. Until it is done the words alone search,
-        and few answers are given without a person.
+        and few answers are given without a person. After a change the last good articles answer, unless under a
+        certificate: that was for them, and they are no longer the shop's.
         """
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._begin())), PATIENCE)
         except TimeoutError:
-            if self._answerer is not None:
+            if self._answerer is not None and self._answerer.certificate is None:
                 return self._answerer  # of the articles before the change
             return await asyncio.to_thread(self._by_words)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
+from actions import packet
 from actions.answer import ActionAnswer, history
 from bot.exceptions import KnowledgeError
 from bot.generator.answering import Answerer
@@ -198,6 +200,40 @@ async def test_who_knows_four_digits_of_a_phone_is_not_told_a_name(
     messages, _ = await run(SmallService(), user("退货期限"), slots=slots)
 
     assert "7天" in messages[0]["answer"] and NAME not in messages[0]["answer"]
+
+
+async def test_a_shop_that_hangs_keeps_nobody_waiting_and_the_proof_is_kept(
+    world: World, shopper: Callable[..., Dialogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = await proven(shopper)
+    monkeypatch.setattr(packet, "ORDER_SECONDS", 0.3)
+    await world.fault("get_order", "latency", delay=5)
+    messages, _ = await run(SmallService(strict=0.9999), user("退货要几天"), slots=slots)
+
+    told = messages[0]["custom"]["kefu"]["handoff"]["packet"]
+    assert told["proof"]["level"] and "order" not in told
+
+
+async def test_an_account_that_the_shop_does_not_know_is_asked_for_once(world: World) -> None:
+    signed = {"channel": "web", "source": "s1", "customer": "site:nobody"}
+    for _ in range(3):
+        messages, _ = await run(SmallService(), user("退货期限", **signed))
+        assert "7天" in messages[0]["answer"]
+
+    assert packet._is_unknown("site:nobody") and not packet._is_unknown("site:C1001")
+
+
+def test_the_generator_does_not_read_in_what_was_said_whose_it_is() -> None:
+    events = [
+        user("手表防水吗"),
+        {"event": "bot", "text": "李明您好，防水。", "data": {}},
+        user("is it heavy"),
+        {"event": "bot", "text": "Hi Ann Smith, 50 g.", "data": {}},
+        user("那电池呢"),
+    ]
+    tracker = Tracker("c1", {}, {"text": "那电池呢"}, events, False, None, {}, "action_listen")
+
+    assert ["防水。", "50 g."] == [one.kefu for one in history(tracker)]
 
 
 async def test_articles_that_cannot_be_read_are_a_persons_work_and_no_error() -> None:

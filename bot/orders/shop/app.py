@@ -85,7 +85,7 @@ def make_app(
 
     app.cleanup_ctx.append(open_store)
     app.router.add_get("/", index, name="page")
-    app.router.add_get("/help/{article}", article, name="help")
+    app.router.add_get("/help/{article:.+}", article, name="help")
     app.router.add_get("/health", health, name="health")
     app.router.add_get("/openapi.yaml", document, name="document")
     app.router.add_post("/v1/proofs", prove, name="prove")

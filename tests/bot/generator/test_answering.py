@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.exceptions import GeneratorError, NoReranker
-from bot.generator.answering import Answerer, Turn, readings_of
+from bot.generator.answering import Answerer, Turn, readings_of, without_list_mark
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
@@ -219,6 +219,11 @@ async def test_the_generator_reads_evidence_as_labelled_data_and_the_last_turns(
         ("what about the strap", Turn("is it waterproof"), ("is it waterproof what about the strap",)),
         ("保修多久", Turn("退货期限"), ("保修多久", "退货期限 保修多久")),
         ("耳机充不进电怎么处理", Turn("手表防水吗"), ("耳机充不进电怎么处理",)),
+        (
+            "耳机充不进电应该怎么处理呢",
+            Turn("手表防水吗"),
+            ("耳机充不进电应该怎么处理呢", "手表防水吗 耳机充不进电应该怎么处理呢"),
+        ),
         ("那电池呢？", Turn("手机尾号 2046", "好的", asked=False), ("那电池呢？",)),
         ("退货期限", None, ("退货期限",)),
     ],
@@ -240,6 +245,47 @@ async def test_the_surer_reading_of_a_short_question_counts(question: str, befor
     answer = await kefu().answer(question, language="zh", history=[Turn(before, "好的。", ("x",))])
 
     assert chunk == answer.decision.evidence[0], answer.decision
+
+
+async def test_a_question_that_leaves_two_products_open_is_not_answered_with_what_was_said_before() -> None:
+    """Only the one before that tells which product is meant decides; another topic does not."""
+    for before in ("退货期限", "保修多久"):
+        answer = await kefu(strict=0.1).answer(
+            "怎么除垢", language="zh", history=[Turn(before, "好的。", ("x",))]
+        )
+
+        assert "clarify" == answer.decision.decision, answer.decision
+
+
+async def test_a_reranker_that_is_busy_is_waited_for_once() -> None:
+    class Busy(Reads):
+        asked = 0
+
+        async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
+            self.asked += 1
+            raise GeneratorError("busy")
+
+    answerer = reading(None)
+    answerer.generator = busy = Busy(None)
+    await answerer.answer("保修多久", language="zh", history=[Turn("退货期限", "7天。", ("x",))])
+
+    assert 1 == busy.asked
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        ("1. 签收后7天内可以退货。", "签收后7天内可以退货。"),
+        ("- Within 7 days.", "Within 7 days."),
+        ("-10℃以下请勿充电。", "-10℃以下请勿充电。"),
+        ("-10 °C to 40 °C is the range.", "-10 °C to 40 °C is the range."),
+        ("**7天**内可以退货。", "**7天**内可以退货。"),
+        ("3.5 kg in all.", "3.5 kg in all."),
+        ("1. Press.\n2. Wait.", "1. Press.\n2. Wait."),
+    ],
+)
+def test_only_the_mark_of_a_list_is_taken_off(reply: str, kept: str) -> None:
+    assert kept == without_list_mark(reply)
 
 
 async def test_a_message_that_steered_is_not_shown_to_the_generator_later() -> None:
@@ -354,7 +400,7 @@ async def test_a_generator_is_not_asked_to_write_what_could_not_be_said(read: fl
     assert writer.read
 
 
-async def test_behind_a_reranker_the_generator_reads_the_two_best_sections() -> None:
+async def test_behind_a_reranker_the_generator_reads_the_best_section_alone() -> None:
     answerer = reading(None)
     answerer.generator = writer = ReadsReplies(
         "7天内可以退货。", {"签收后": 4.0, "保修": 1.0, "7天内可以": 4.0}
@@ -363,7 +409,55 @@ async def test_behind_a_reranker_the_generator_reads_the_two_best_sections() -> 
     await answerer.answer("退货期限还是保修期限", language="zh")
 
     said = writer.read[0][1]["content"]
-    assert said.index("签收后7天内") < said.index("整机保修") and "(3)" not in said
+    assert "签收后7天内" in said and "整机保修" not in said
+
+
+class Drafts(ReadsReplies):
+    """A generator that has several things to say."""
+
+    def __init__(self, texts: Sequence[str], scores: dict[str, float]) -> None:
+        super().__init__(texts[0], scores)
+        self.texts = texts
+
+    async def drafts(self, messages: Sequence[Message], *, max_tokens: int, count: int) -> list[Completion]:
+        self.read.append(messages)
+        tokens = (TokenScore("x", -0.1, (-0.1, -3.0)),)
+        return [Completion(text, tokens, "stop", "x") for text in self.texts[:count]]
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["商品须完好。", "签收后7天内可以退货。"], "签收后7天内可以退货。"),  # the reranker prefers it
+        (
+            ["签收后7天内可以退货。", "签收后9天内可以退货。"],
+            "签收后7天内可以退货。",
+        ),  # a check fails for the other
+        (["1. 签收后7天内可以退货。", "签收后7天内可以退货。"], "签收后7天内可以退货。"),
+        (["", "签收后7天内可以退货。"], "签收后7天内可以退货。"),
+    ],
+)
+async def test_of_several_drafts_the_one_that_the_reranker_finds_to_answer_is_said(
+    texts: list[str], said: str
+) -> None:
+    answerer = reading(None)
+    answerer.drafts = 5
+    answerer.generator = Drafts(texts, {"签收后7": 5.0, "签收后9": 9.0, "商品须完好": 4.0})
+
+    answer = await answerer.answer("退货期限", language="zh")
+    generated = next(one for one in answer.candidates if "generated" == one.voice)
+
+    assert said == generated.text and generated.passed
+    assert said == answer.text and "generated" == answer.decision.voice
+
+
+async def test_without_a_reranker_one_reply_is_written() -> None:
+    """Nobody could choose."""
+    answerer = kefu("7天内可以退货。")
+    answerer.drafts, answerer.generator = 5, Drafts(["7天内可以退货。"], {})
+    await answerer.answer("退货期限", language="zh")
+
+    assert 1 == len(answerer.generator.read)
 
 
 async def test_a_generator_without_a_reranker_still_speaks() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -102,3 +103,42 @@ async def test_a_prompt_the_model_cannot_run_fails_alone(tiny: Loaded) -> None:
         assert alone(tiny, "good", 4) == (await good).out
     finally:
         engine.close()
+
+
+async def test_replies_to_one_prompt_are_those_it_gets_one_by_one(tiny: Loaded) -> None:
+    """The prompt is read once for all of them; another request beside them changes nothing."""
+    engine = BatchEngine(tiny, concurrency=2)
+    drawn = Sampling(max_tokens=12, temperature=1.0, seed=3)
+    try:
+        together, other = await asyncio.gather(
+            engine.generate_many(tiny.encode("退货 please"), drawn, 4),
+            engine.generate(tiny.encode("hello"), Sampling(max_tokens=9)),
+        )
+        single = [
+            await engine.generate(tiny.encode("退货 please"), replace(drawn, seed=3 + n)) for n in range(4)
+        ]
+    finally:
+        engine.close()
+
+    assert [job.out for job in single] == [job.out for job in together]
+    assert len({tuple(job.out) for job in together}) > 1
+    assert alone(tiny, "hello", 9) == other.out
+
+
+async def test_a_caller_who_leaves_takes_all_replies_of_the_request_along(tiny: Loaded) -> None:
+    engine = BatchEngine(tiny, concurrency=1)
+    engine.stop_ids = set()
+    try:
+        leaving = asyncio.create_task(
+            engine.generate_many(tiny.encode("hi"), Sampling(max_tokens=100_000), 3)
+        )
+        while not engine.active:
+            await asyncio.sleep(0.01)
+        assert 1 == engine.active  # requests, not replies
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        job = await asyncio.wait_for(engine.generate(tiny.encode("x"), Sampling(max_tokens=3)), 30)
+    finally:
+        engine.close()
+
+    assert 3 == len(job.out)

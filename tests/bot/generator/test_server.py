@@ -80,7 +80,8 @@ async def test_a_completion_has_text_tokens_and_log_probabilities(aiohttp_client
         ({"messages": [{"role": "user", "content": 7}]}, "content"),
         ({"temperature": 9}, "temperature"),
         ({"max_tokens": 100_000}, "max_tokens"),
-        ({"n": 3}, "n must be 1"),
+        ({"n": 9}, "n must be"),
+        ({"n": 0}, "n must be"),
         ({"logprobs": False}, "logprobs"),
         ({"tools": []}, "tools"),
         ({"messages": [{"role": "user", "content": "long " * 2000}]}, "tokens"),
@@ -169,6 +170,39 @@ async def test_an_engine_that_only_chooses_the_likeliest_refuses_a_temperature(
     resp = await client.post("/v1/chat/completions", json=ASK | {"temperature": 0.5})
 
     assert 400 == resp.status and "temperature" in (await resp.json())["error"]["message"]
+
+
+async def test_several_replies_to_one_prompt_come_back_as_choices(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny)
+    several = ASK | {"n": 3, "temperature": 1.0, "seed": 7}
+    body = await (await client.post("/v1/chat/completions", json=several)).json()
+    again = await (await client.post("/v1/chat/completions", json=several)).json()
+
+    assert [0, 1, 2] == [choice["index"] for choice in body["choices"]]
+    tokens = [len(choice["logprobs"]["content"]) for choice in body["choices"]]
+    assert sum(tokens) == body["usage"]["completion_tokens"]
+    texts = [[choice["message"]["content"] for choice in one["choices"]] for one in (body, again)]
+    assert texts[0] == texts[1] and len(set(texts[0])) > 1
+
+
+async def test_the_client_takes_one_reply_where_a_server_writes_only_one(
+    aiohttp_client: Any, tiny: Loaded
+) -> None:
+    engine = BatchEngine(tiny)
+    engine.greedy = True  # as on CUDA
+    several, single = await serve(aiohttp_client, tiny), await serve(aiohttp_client, tiny, engine=engine)
+    messages = build_messages("hi", [], language="en")
+    async with (
+        GeneratorClient(str(several.make_url(""))) as one,
+        GeneratorClient(str(single.make_url(""))) as other,
+    ):
+        assert 4 == len(await one.drafts(messages, max_tokens=4, count=4))
+        alone = [await other.drafts(messages, max_tokens=4, count=4) for _ in range(2)]
+        likeliest = await other.complete(messages, max_tokens=4)
+    metrics = await (await single.get("/metrics")).text()
+
+    assert [[likeliest.text]] * 2 == [[c.text for c in each] for each in alone]
+    assert 'outcome="refused"} 1' in metrics  # asked once, remembered
 
 
 async def test_models_and_health_name_the_model(aiohttp_client: Any, tiny: Loaded) -> None:

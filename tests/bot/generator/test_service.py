@@ -158,6 +158,29 @@ async def test_articles_that_change_under_a_certificate_are_drafted_from_until_i
     assert "7 days" in restored.text
 
 
+async def test_answers_of_before_a_change_are_not_certified_while_the_new_articles_are_read(
+    certified: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = AnswerService(certified)
+    before = await service.answer(QUESTION, language="en")
+    encoded, usual = threading.Event(), Knowledge.retriever
+
+    def slow(self: Knowledge, **options: object) -> object:
+        encoded.wait(30)
+        return usual(self)
+
+    monkeypatch.setattr(Knowledge, "retriever", slow)
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    write(folder, 30)
+    meanwhile = await service.answer(QUESTION, language="en")
+    encoded.set()
+    await service.warm()
+    await service.close()
+
+    assert "7 days" in before.text
+    assert ("", "draft") == (meanwhile.text, meanwhile.decision.decision) and "30 days" in meanwhile.draft
+
+
 async def test_an_alarm_of_the_audits_counts_from_the_next_question_on(certified: Settings) -> None:
     service = AnswerService(certified)
     before = await service.answer(QUESTION, language="en")
