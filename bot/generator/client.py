@@ -19,7 +19,7 @@ from bot.exceptions import GeneratorError, NoReranker, NotServed
 from bot.generator.confidence import TokenScore
 from bot.generator.prompt import Message
 
-TEMPERATURE = 0.7  # of drafts: of those it likes, a small model seldom likes the right one best
+TEMPERATURE = 1.2  # of drafts: the right sentence is often among those a small model likes less; figures in docs/confidence.md
 RERANK_SECONDS = 8.0  # reading eight sections takes one or two; the article's words do not wait longer
 
 
