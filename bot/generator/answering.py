@@ -414,6 +414,9 @@ class Answerer:
         cited = by_id[best.evidence[0]]
         risk = "policy" if (cited.risk or "") in POLICY_RISKS else (cited.risk or "product")
         threshold, certificate = self._threshold(risk, was_read(hits))
+        own = next((c for c in passed if c.voice == "extractive"), best)
+        if was_read(hits) and threshold is not None and p < threshold <= own.p:
+            best, p = own, own.p  # the reply is the more doubtful of the two: the article's own words are not
         body = normalise(" ".join((*cited.heading_path, cited.text))).lower()
 
         if not passed:

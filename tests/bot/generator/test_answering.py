@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -449,6 +450,19 @@ async def test_of_several_drafts_the_one_that_the_reranker_finds_to_answer_is_sa
 
     assert said == generated.text and generated.passed
     assert said == answer.text and "generated" == answer.decision.voice
+
+
+async def test_where_only_the_articles_own_words_are_sure_enough_they_are_said() -> None:
+    """The reply answers, less surely than its section does: 96 % against a threshold of 97."""
+    answerer = reading(None)
+    answerer.fusion = replace(answerer.fusion, thresholds={"reranked": (0.97, 0.97)})
+    answerer.generator = ReadsReplies("签收后7天内可以退货。", {"商品须完好": 5.0, "签收后7天内": 3.2})
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert ["generated", "extractive"] == [one.voice for one in answer.candidates]
+    assert "extractive" == answer.decision.voice and "answer" == answer.decision.decision
+    assert answer.candidates[0].p < 0.97 <= answer.decision.p_correct
 
 
 async def test_without_a_reranker_one_reply_is_written() -> None:
