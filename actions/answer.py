@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 from urllib.parse import quote
@@ -56,14 +57,65 @@ def _warm(service: AnswerService) -> None:
         log.error("answers_not_ready", error=str(exc))  # said again, with its remedy, at the first question
 
 
+_running: AnswerService | None = None
+
+
+def running_service() -> AnswerService | None:
+    """The answering of this program, being warmed; None outside it, as in tests."""
+    global _running
+    if _running is None and os.environ.get("ACTIONS_WARM"):  # set for the program
+        _running = AnswerService(get_settings())
+        Thread(target=_warm, args=(_running,), daemon=True).start()
+    return _running
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer, said or not, with the proof and the order it was looked up beside."""
+
+    answer: Answer
+    number: str | None
+    grant: Grant | None
+    order: Order | None
+    versions: dict[str, str]
+
+    @property
+    def decided(self) -> bool:
+        """Whether it may be said, or a question back asked, without a person."""
+        return self.answer.decision.decision in ("answer", "clarify")
+
+
+async def look_up(service: AnswerService, tracker: Tracker, turn: Turn, question: str) -> Found:
+    """What articles and the proven order say to a question. Never raises for an article in error."""
+    language, product = turn.language, turn.value("product")
+    named = turn.value("order_number")
+    number = normalize_order_number(str(named)) if named else order_under_way(tracker)
+    grant, order = None, None
+    if number or turn.customer:  # a guest who names no order has proven nothing
+        grant, order = await proven_order(turn.conversation, number, turn.customer)
+    try:
+        answer = await service.answer(
+            question,
+            language=language,
+            product=str(product) if product else None,
+            facts=evidence_of(order, language) if order is not None else (),
+            owned=frozenset(line.product_id for line in order.lines) if order is not None else frozenset(),
+            customer_name=grant.customer_name if grant is not None else "",
+            history=history(tracker),
+        )
+    except KefuError as exc:  # an article or the certificate has an error, since the start
+        log.error("cannot_answer", conversation=turn.conversation, error=str(exc))
+        answer = Answer("", Decision("handoff", 0.0, None, None, ("not_ready",)), language)
+    log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
+             reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
+    return Found(answer, number, grant, order, service.versions)
+
+
 class ActionAnswer(Action):
     """Answers alone only when the decision says so."""
 
     def __init__(self, service: AnswerService | None = None) -> None:
-        self._service = service
-        if service is None and os.environ.get("ACTIONS_WARM"):  # set for the program, not for tests
-            self._service = AnswerService(get_settings())
-            Thread(target=_warm, args=(self._service,), daemon=True).start()
+        self._service = service or running_service()
 
     def name(self) -> str:
         return "action_answer"
@@ -96,77 +148,45 @@ class ActionAnswer(Action):
         """Answer one question. `form` is the loop of a wish beside it, which goes on afterwards."""
         if self._service is None:
             self._service = AnswerService(get_settings())
-        product = turn.value("product")
         if turn.pressed:  # the answer to "which product?": the question is the one before
             question = turn.earlier[0][1] if turn.earlier else ""
         language = turn.language
         if not question.strip():
             hand_over(dispatcher, "answer_handoff", language, reason="low_confidence")
             return left_to_person()
-        named = turn.value("order_number")
-        number = normalize_order_number(str(named)) if named else order_under_way(tracker)
-        grant, order = None, None
-        if number or turn.customer:  # a guest who names no order has proven nothing
-            grant, order = await proven_order(turn.conversation, number, turn.customer)
-        try:
-            answer = await self._service.answer(
-                question,
-                language=language,
-                product=str(product) if product else None,
-                facts=evidence_of(order, language) if order is not None else (),
-                owned=frozenset(line.product_id for line in order.lines)
-                if order is not None
-                else frozenset(),
-                customer_name=grant.customer_name if grant is not None else "",
-                history=history(tracker),
-            )
-        except KefuError as exc:  # an article or the certificate has an error, since the start
-            log.error("cannot_answer", conversation=turn.conversation, error=str(exc))
-            answer = Answer("", Decision("handoff", 0.0, None, None, ("not_ready",)), language)
-        log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
-                 reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
+        found = await look_up(self._service, tracker, turn, question)
+        verdict = found.answer.decision.decision
         busy = form is not None or bool((tracker.active_loop or {}).get("name"))
-        unsure = answer.decision.decision not in ("answer", "clarify")
-        if busy and (unsure or (form is not None and answer.decision.decision != "answer")):
+        if busy and (not found.decided or (form is not None and verdict != "answer")):
             # A question in passing does not take the shopper away from what they want done.
             said = question if len(question) <= QUOTED else question[:QUOTED] + "…"
             say(dispatcher, "answer_unsure", language, question=said, buttons=[person_button(language)])
             return [FollowupAction(form)] if form is not None else []
-        decided = answer.decision.decision in ("answer", "clarify")
-        known = {} if decided else await known_facts(grant, order)
-        if number and not decided:
-            known["order_number"] = number
-        speak(
-            dispatcher,
-            answer,
-            question,
-            before=next((text for _, text in turn.earlier[turn.pressed :]), ""),
-            name=unused_name(grant, tracker),
-            turn=len(turn.earlier),
-            versions=self._service.versions,
-            known=known,
-        )
+        known = {} if found.decided else await known_facts(found.grant, found.order)
+        if found.number and not found.decided:
+            known["order_number"] = found.number
+        speak(dispatcher, found, tracker, turn, question, known)
         if form is not None:
             return [FollowupAction(form)]
-        return [] if decided else left_to_person()  # a task under way must not ask on behind a hand-over
+        return (
+            [] if found.decided else left_to_person()
+        )  # a task under way must not ask on behind a hand-over
 
 
 def speak(
     dispatcher: CollectingDispatcher,
-    answer: Answer,
+    found: Found,
+    tracker: Tracker,
+    turn: Turn,
     question: str,
-    *,
-    before: str = "",
-    name: str = "",
-    turn: int = 0,
-    versions: dict[str, str] | None = None,
     known: dict[str, Any] | None = None,
 ) -> None:
     """Put the answer, the question back or the hand-over into words. `known` goes to the person who takes over."""
+    answer = found.answer
     explain = {
         "answer": answer.decision.as_json(),
         "reasons": list(answer.decision.reasons),
-        "versions": {f"answer.{part}": value for part, value in (versions or {}).items()},
+        "versions": {f"answer.{part}": value for part, value in found.versions.items()},
     }
     language = answer.language
     if answer.decision.decision == "clarify":
@@ -178,7 +198,14 @@ def speak(
             explain=explain,
         )
     elif answer.decision.decision == "answer":
-        text = address(answer.text, language=language, question=question, before=before, name=name, turn=turn)
+        text = address(
+            answer.text,
+            language=language,
+            question=question,
+            before=next((text for _, text in turn.earlier[turn.pressed :]), ""),
+            name=unused_name(found.grant, tracker),
+            turn=len(turn.earlier),
+        )
         say(
             dispatcher,
             "answer",

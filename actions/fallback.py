@@ -12,6 +12,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from actions.answer import look_up, running_service, speak
 from actions.human import give_to_person
 from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
@@ -21,6 +22,8 @@ from actions.replies import button, say
 from actions.topic import PLAIN_STOP
 from actions.turn import LISTENING, Turn, read_turn
 from bot.context import TOPICS
+from bot.generator.service import AnswerService
+from bot.generator.wording import content_words
 from bot.language import polite_line
 from bot.message import Button, Language
 from bot.references import fold
@@ -37,6 +40,9 @@ LIKELY = 0.1  # a guess below this is no guess
 
 
 class ActionFallback(Action):
+    def __init__(self, service: AnswerService | None = None) -> None:
+        self._service = service or running_service()
+
     def name(self) -> str:
         return "action_fallback"
 
@@ -79,6 +85,8 @@ class ActionFallback(Action):
             # Beside a task it is an answer that was not understood, and the second in a row goes to a person.
             if busy and self._missed_before(tracker):
                 return await give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
+            if not busy and await self._from_articles(dispatcher, tracker, turn):
+                return [SlotSet("misses", 0)]
             say(dispatcher, "out_of_scope", turn.language)
             return [SlotSet("misses", 1)] if busy else []
         if not busy and PLAIN_STOP.fullmatch(fold(turn.text).strip(" .。!！,，~")):
@@ -93,7 +101,23 @@ class ActionFallback(Action):
         if turn.media and not turn.text.strip():
             say(dispatcher, "photo_received", turn.language, buttons=menu(turn.language))
             return [SlotSet("misses", 0)]
+        if not busy and await self._from_articles(dispatcher, tracker, turn):
+            return [SlotSet("misses", 0)]
         return await self._missed(dispatcher, tracker, turn)
+
+    async def _from_articles(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> bool:
+        """Whether an article answers what no wish could be read from ("how often to replace the filter").
+
+        Said only where the decision to answer alone says so; a doubt is no reason for a person here, since
+        it may not have been a question at all.
+        """
+        if self._service is None or turn.intent == "context_only" or len(content_words(turn.text)) < 2:
+            return False
+        found = await look_up(self._service, tracker, turn, turn.text)
+        if not found.decided:
+            return False
+        speak(dispatcher, found, tracker, turn, turn.text)
+        return True
 
     def _missed_before(self, tracker: Tracker) -> bool:
         """Whether nothing could be made of the message before this one either."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.fallback import ActionFallback
+from tests.actions.test_answer import SmallService
 
 
 def tracker(code: str, iso: str) -> Tracker:
@@ -67,3 +69,43 @@ async def test_two_close_guesses_are_offered_once(shopper):
 
     await talk.say("退款的那个事", "nlu_fallback", ranking=close)
     assert talk.handoff is not None
+
+
+@pytest.mark.parametrize("intent", ["nlu_fallback", "out_of_scope"])
+async def test_an_article_answers_what_no_wish_could_be_read_from(intent: str) -> None:
+    dispatcher = CollectingDispatcher()
+    events = await ActionFallback(SmallService()).run(dispatcher, asking("退货期限", intent), {})  # type: ignore[arg-type]
+    kefu = dispatcher.messages[0]["custom"]["kefu"]
+
+    assert "7天" in dispatcher.messages[0]["answer"]
+    assert [["售后 › 退货期限", ""]] == kefu["citations"] and "handoff" not in kefu
+    assert {"misses": 0} == {event["name"]: event["value"] for event in events if event["event"] == "slot"}
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("月亮离地球有多远", "nlu_fallback"),
+        ("月亮离地球有多远", "out_of_scope"),
+        ("嗯", "nlu_fallback"),
+        ("退货期限", "context_only"),
+    ],
+)
+async def test_a_doubt_is_no_persons_work_where_it_may_be_no_question(text: str, intent: str) -> None:
+    dispatcher = CollectingDispatcher()
+    await ActionFallback(SmallService(strict=0.99)).run(dispatcher, asking(text, intent), {})  # type: ignore[arg-type]
+
+    assert "answer" not in dispatcher.messages[0]
+    assert dispatcher.messages[0]["response"] in ("menu", "out_of_scope", "ask_context", "did_you_mean")
+    assert not dispatcher.messages[0]["custom"]["kefu"].get("handoff")
+
+
+def asking(text: str, intent: str) -> Tracker:
+    latest = {
+        "text": text,
+        "intent": {"name": intent, "confidence": 0.2},
+        "entities": [],
+        "intent_ranking": [],
+    }
+    events = [{"event": "user", "text": text, "parse_data": latest, "metadata": {}, "timestamp": 1.0}]
+    return Tracker("t", {"language": "zh"}, latest, events, False, None, {}, "action_listen")
