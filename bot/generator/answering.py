@@ -176,11 +176,13 @@ class Answerer:
         history = [turn for turn in history if not looks_like_injection(turn.shopper)]
         facts = [replace(f, text=without_injection(f.text)) for f in facts]
         try:
-            readings = []
-            for reading in readings_of(question, history):
-                readings.append(await self._find(reading, language, product, at, facts))
+            queries, readings = readings_of(question, history), []
+            for query in queries:
+                readings.append(await self._find(query, language, product, at, facts))
                 if not readings[-1].able:  # nobody waits twice for a reranker that is busy or down
                     break
+            if queries != (question,) and len(queries) == 1:
+                readings = [replace(readings[0], hits=about(question, readings[0].hits))]
         except KnowledgeError as exc:
             log.error("search_failed", error=str(exc))
             return self._handoff(("search_failed",), language, began)
@@ -589,6 +591,19 @@ def readings_of(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
     if _FOLLOW_UP.search(question.strip()):
         return (together,) if short else (question, together)
     return (question, together) if short else (question,)
+
+
+def about(question: str, hits: list[Hit]) -> list[Hit]:
+    """Hits of a question that goes on from another: what this one names comes first.
+
+    "And of the air purifier?" after a question about the vacuum cleaner finds the vacuum cleaner; of what was read, the
+    section that holds the words the shopper has just said is meant, when the first holds hardly any of them.
+    """
+    shares = [overlap(question, f"{' '.join(h.chunk.heading_path)} {h.chunk.text}") for h in hits[:READ]]
+    if not shares or shares[0] >= 0.5 or max(shares) < 0.8:
+        return hits
+    best = shares.index(max(shares))
+    return [hits[best], *hits[:best], *hits[best + 1 :]]
 
 
 def two_products(question: str, hits: Sequence[Hit], product: str | None) -> tuple[tuple[str, str], ...]:

@@ -248,6 +248,15 @@ async def test_the_surer_reading_of_a_short_question_counts(question: str, befor
     assert chunk == answer.decision.evidence[0], answer.decision
 
 
+async def test_a_question_that_goes_on_is_about_what_it_names() -> None:
+    """The words of the question before would bring up its section again."""
+    answer = await kefu().answer(
+        "那保修呢", language="zh", history=[Turn("签收后7天内退货期限，商品须完好", "7天。", ("x",))]
+    )
+
+    assert "warranty/zh#1" == answer.decision.evidence[0], answer.decision
+
+
 async def test_a_question_that_leaves_two_products_open_is_not_answered_with_what_was_said_before() -> None:
     """Only the one before that tells which product is meant decides; another topic does not."""
     for before in ("退货期限", "保修多久"):
