@@ -252,7 +252,7 @@ class Answerer:
 
         found = max(readings, key=surety)
         if two_products(found.query, found.hits, product) and readings[-1].hits:
-            meant = {product for hit in found.hits[:2] for product in hit.chunk.products}
+            meant = {one for hit in found.hits[:2] for one in hit.chunk.products}
             if meant & set(readings[-1].hits[0].chunk.products):
                 return readings[-1]
         return found
