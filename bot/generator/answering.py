@@ -327,7 +327,8 @@ class Answerer:
         quoted = [chunk, *(h.chunk for h in hits[1:2] if close(hits[0], h))]
         passages = [plain_text(without_injection(focus(question, one))) for one in quoted]
         if len(quoted) > 1:  # two answers side by side say what each is about
-            passages = [headed(one, text) for one, text in zip(quoted, passages, strict=True)]
+            apart = len({one.title for one in quoted}) > 1  # "it does not connect" of which product?
+            passages = [headed(one, text, named=apart) for one, text in zip(quoted, passages, strict=True)]
         text = "\n".join(passages)
         features = retrieval_features(question, hits, self.statistics, language, text)
         evidence = tuple(evidence_of(one) for one in quoted)
@@ -546,11 +547,12 @@ def without_list_mark(reply: str) -> str:
     return text[len(marks[0]) :] if len(marks) == 1 and text.startswith(marks[0]) else text
 
 
-def headed(chunk: Chunk, text: str) -> str:
-    """A passage behind its heading."""
-    mark = "" if re.search(r"[?？:：]$", chunk.heading) else {"zh": "：", "en": ":"}[chunk.language]
+def headed(chunk: Chunk, text: str, *, named: bool = False) -> str:
+    """A passage behind its heading; `named`: behind its article's title as well."""
+    heading = f"{chunk.title} › {chunk.heading}" if named and chunk.title != chunk.heading else chunk.heading
+    mark = "" if re.search(r"[?？:：]$", heading) else {"zh": "：", "en": ":"}[chunk.language]
     gap = "" if chunk.language == "zh" else " "
-    return f"{chunk.heading}{mark}{gap}{text}"
+    return f"{heading}{mark}{gap}{text}"
 
 
 def evidence_of(chunk: Chunk) -> Evidence:

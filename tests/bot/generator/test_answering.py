@@ -474,6 +474,28 @@ async def test_where_only_the_articles_own_words_are_sure_enough_they_are_said()
     assert answer.candidates[0].p < 0.97 <= answer.decision.p_correct
 
 
+@pytest.mark.parametrize(
+    ("titles", "said"),
+    [
+        (("电水壶", "咖啡机"), "电水壶 › 漏水：垫圈要换。\n咖啡机 › 滴水：水箱要装紧。"),
+        (("电水壶", "电水壶"), "漏水：垫圈要换。\n滴水：水箱要装紧。"),
+    ],
+)
+async def test_two_sections_side_by_side_say_whose_they_are(titles: tuple[str, str], said: str) -> None:
+    chunks = [
+        chunk("one", "漏水", "垫圈要换。", product=titles[0]),
+        chunk("two", "滴水", "水箱要装紧。", product=titles[1]),
+    ]
+    answerer = reading({"垫圈": 4.0, "水箱": 3.9})
+    answerer.retriever = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0}))
+    answerer.chunks, answerer.generator = chunks, Reads({"垫圈": 4.0, "水箱": 3.9})
+    answerer.phrases = False
+
+    answer = await answerer.answer("漏水滴水怎么办", language="zh")
+
+    assert said == answer.text
+
+
 async def test_without_a_reranker_one_reply_is_written() -> None:
     """Nobody could choose."""
     answerer = kefu("7天内可以退货。")
