@@ -43,9 +43,8 @@ from bot.wishes import QUESTIONS
 
 log = structlog.get_logger()
 REMEMBERED = 3  # exchanges
-GREETING = re.compile(
-    r"^(?:[^，。！？\s]{1,40}您好，|Hi [^,.!?]{1,40}, )"
-)  # whose it is, the generator need not know
+# Left out of the history: whose it is, the generator need not know.
+GREETING = re.compile(r"^(?:[^，。！？\s]{1,40}您好，|Hi [^,.!?]{1,40}, )")
 QUOTED = 40  # characters of a question that are said again
 
 
@@ -168,9 +167,8 @@ class ActionAnswer(Action):
         speak(dispatcher, found, tracker, turn, question, known)
         if form is not None:
             return [FollowupAction(form)]
-        return (
-            [] if found.decided else left_to_person()
-        )  # a task under way must not ask on behind a hand-over
+        # A task under way must not ask on behind a hand-over.
+        return [] if found.decided else left_to_person()
 
 
 def speak(

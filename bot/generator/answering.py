@@ -242,6 +242,8 @@ class Answerer:
 
     def _surer(self, readings: Sequence[Reading], language: Language, product: str | None) -> Reading:
         """The reading whose answer is the surest; where two products are left open, the one that tells which is meant."""
+        if len(readings) == 1:
+            return readings[0]
 
         def surety(reading: Reading) -> tuple[bool, float]:
             told = 1 / (1 + math.exp(-reading.told[0][1])) if reading.told else 0.0

@@ -12,12 +12,12 @@ from pathlib import Path
 from bot.exceptions import GeneratorError
 from bot.generator.certificate import Certificate
 from bot.generator.confidence import FUSION_FILE
+from bot.generator.model import ADAPTER
 from bot.generator.prompt import prompt_hash
+from bot.generator.reranker import RERANKER
 from bot.knowledge.base import Knowledge
 from bot.settings import PROJECT_ROOT, GeneratorSettings, Settings
 
-ADAPTER = Path(__file__).with_name("adapter")
-RERANKER = Path(__file__).with_name("reranker")
 BLOCK, BLOCKS = 4096, 1024  # bytes, and how many of them are read of a large file
 
 
@@ -39,6 +39,11 @@ def machine_hashes(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
         "search": _search(settings),
         "policy": _file_hash(Path(policy)),
     }
+
+
+def machine_versions(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
+    """`machine_hashes`, shortened: what the audit trail says of every answer."""
+    return {part: value[:16] for part, value in machine_hashes(settings, knowledge).items()}
 
 
 def certificate_of(settings: Settings, knowledge: Knowledge) -> Certificate | None:

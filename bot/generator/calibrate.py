@@ -25,7 +25,7 @@ import typer
 
 from bot.database import make_engine
 from bot.exceptions import GeneratorError
-from bot.generator.binding import machine_hashes
+from bot.generator.binding import machine_hashes, machine_versions
 from bot.generator.calibration import auroc, certify_strata, e_aurc, ece
 from bot.generator.certificate import Certificate, issue
 from bot.generator.drift import FILE as DRIFT_FILE
@@ -142,8 +142,7 @@ def export_labels(
 ) -> None:
     """Write the labels that people at the desk gave: drafts sent, edited or discarded, answers marked right or wrong."""
     settings = get_settings()
-    hashes = machine_hashes(settings, Knowledge.load(default_folder(settings)))
-    machine = {part: value[:16] for part, value in hashes.items()}
+    machine = machine_versions(settings, _articles(settings))
     judged = [one for one in asyncio.run(_judged(settings)) if one.alone or not alone]
     wanted = [one for one in judged if every_version or one.versions == machine]
     names = ("conversation", "at", "p", "wrong", "risk", "alone")
@@ -179,7 +178,7 @@ def certify(
     """Turn labels into a certificate for exactly this model, adapter, prompt, index and policy."""
     settings = get_settings()
     found = read_labels(labels)
-    hashes = machine_hashes(settings, Knowledge.load(default_folder(settings)))
+    hashes = machine_hashes(settings, _articles(settings))
     certificate = certify_labels(found, settings, hashes)
     target = out or settings.data_path("certificate.json")
     certificate.save(target)
@@ -244,14 +243,13 @@ def show(
     path = certificate or settings.generator.certificate or settings.data_path("certificate.json")
     found = Certificate.load(path)
     typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
-    found.check(machine_hashes(settings, Knowledge.load(default_folder(settings))))
+    found.check(machine_hashes(settings, _articles(settings)))
     typer.echo("It holds for this machine.")
 
 
 def _judged_alone(settings: Settings, certificate: Certificate | None) -> list[Label]:
     """What people at the desk said of answers that this very machine gave alone, since the certificate was made."""
-    hashes = machine_hashes(settings, Knowledge.load(default_folder(settings)))
-    now = {part: value[:16] for part, value in hashes.items()}
+    now = machine_versions(settings, _articles(settings))
     judged = asyncio.run(_judged(settings))
     return one_each(
         Label(one.conversation, one.at, one.p, one.wrong, one.risk)
@@ -265,6 +263,10 @@ def _judged_alone(settings: Settings, certificate: Certificate | None) -> list[L
 def _time(text: str) -> datetime:
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _articles(settings: Settings) -> Knowledge:
+    return Knowledge.load(default_folder(settings))
 
 
 def _alpha(settings: Settings, risk: str) -> float:

@@ -115,36 +115,26 @@ class GeneratorClient:
         return self._session
 
     async def complete(self, messages: Sequence[Message], *, max_tokens: int = 96) -> Completion:
-        body = {
-            "model": self._model,
-            "messages": list(messages),
-            "max_tokens": max_tokens,
-            "temperature": 0,
-            "seed": 0,
-            "logprobs": True,
-            "top_logprobs": 2,
-        }
-        return parse_completion(await self._post("/v1/chat/completions", body), self._url)
+        return (await self._write(messages, max_tokens=max_tokens, temperature=0))[0]
 
     async def drafts(self, messages: Sequence[Message], *, max_tokens: int, count: int) -> list[Completion]:
-        if self._single:
-            return [await self.complete(messages, max_tokens=max_tokens)]
+        if not self._single:
+            try:
+                return await self._write(messages, max_tokens=max_tokens, temperature=TEMPERATURE, n=count)
+            except NotServed:  # a server that writes one reply, the likeliest: on a GPU, or somebody else's
+                self._single = True
+        return [await self.complete(messages, max_tokens=max_tokens)]
+
+    async def _write(self, messages: Sequence[Message], **sampling: float) -> list[Completion]:
         body = {
             "model": self._model,
             "messages": list(messages),
-            "max_tokens": max_tokens,
-            "temperature": TEMPERATURE,
             "seed": 0,
-            "n": count,
             "logprobs": True,
             "top_logprobs": 2,
+            **sampling,
         }
-        try:
-            raw = await self._post("/v1/chat/completions", body)
-        except NotServed:  # a server that writes one reply, the likeliest: on a GPU, or somebody else's
-            self._single = True
-            return [await self.complete(messages, max_tokens=max_tokens)]
-        return parse_completions(raw, self._url)
+        return parse_completions(await self._post("/v1/chat/completions", body), self._url)
 
     async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
         body = {"model": self._model, "query": question, "documents": list(documents)}
@@ -177,11 +167,6 @@ class GeneratorClient:
             raise GeneratorError(
                 f"The generator at {self._url} cannot be reached or did not finish: {exc!r}"
             ) from exc
-
-
-def parse_completion(raw: Any, url: str) -> Completion:
-    """Read a chat completion with one choice, or the first of several; see `parse_completions`."""
-    return parse_completions(raw, url)[0]
 
 
 def parse_completions(raw: Any, url: str) -> list[Completion]:

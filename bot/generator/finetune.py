@@ -27,11 +27,11 @@ import typer
 
 from bot.exceptions import GeneratorError
 from bot.generator.dialogues import Dialogue, make_dialogues, topic_names
+from bot.generator.model import ADAPTER
 from bot.generator.tracking import tracked
 from bot.settings import Settings, get_settings
 
 finetune = typer.Typer(help="Make a LoRA adapter from dialogues.", no_args_is_help=True, add_completion=False)
-ADAPTER = Path(__file__).with_name("adapter")
 
 
 def held_out_topics() -> list[str]:

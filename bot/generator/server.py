@@ -425,9 +425,10 @@ async def _stream(request: web.Request, payload: dict[str, Any]) -> web.StreamRe
     """The whole reply as one event: nothing may be shown before it is checked, so nothing is gained by more."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
-    deltas = [{**choice, "delta": choice["message"]} for choice in payload["choices"]]
-    for delta in deltas:
-        del delta["message"]
+    deltas = [
+        {"delta" if key == "message" else key: value for key, value in choice.items()}
+        for choice in payload["choices"]
+    ]
     chunk = payload | {"object": "chat.completion.chunk", "choices": deltas}
     await response.write(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\ndata: [DONE]\n\n".encode())
     await response.write_eof()

@@ -19,7 +19,7 @@ import structlog
 
 from bot.exceptions import CertificateVoid, GeneratorError, KnowledgeError
 from bot.generator.answering import Answer, Answerer, Turn
-from bot.generator.binding import certificate_of, machine_hashes
+from bot.generator.binding import certificate_of, machine_versions
 from bot.generator.client import Generator, GeneratorClient
 from bot.generator.confidence import Fusion
 from bot.generator.drift import FILE as DRIFT_FILE
@@ -130,7 +130,7 @@ class AnswerService:
             )
         self._generator = generator
         self._answerer: Answerer | None = None
-        self.versions: dict[str, str] = {}  # what answered: `machine_hashes`, shortened
+        self.versions: dict[str, str] = {}  # what answered: `machine_versions`
         self._state: object = None
         self._lock = threading.Lock()
         self._starting, self._wording = threading.Lock(), threading.Lock()
@@ -184,9 +184,7 @@ class AnswerService:
         try:
             knowledge = Knowledge.load(folder)
             answerer = load_answerer(self._settings, knowledge, self._generator)
-            self.versions = {
-                name: value[:16] for name, value in machine_hashes(self._settings, knowledge).items()
-            }
+            self.versions = machine_versions(self._settings, knowledge)
             return answerer
         except (KnowledgeError, GeneratorError) as exc:
             if self._answerer is None:

@@ -6,15 +6,14 @@ A real shop has pages of its own; `generator.article_url` says where.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 from markdown_it import MarkdownIt
 
 from bot.knowledge.articles import Article
 from bot.knowledge.base import Knowledge, folder_state
 from bot.message import Language
+from bot.orders.shop.page import page_template
 
 PATH = "/help/{article}?lang={language}#{anchor}"  # below the shop's address, as `generator.article_url` wants it
 
@@ -32,10 +31,8 @@ def help_page(folder: Path, article_id: str, language: Language) -> str | None:
     if article is None:
         return None
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # raw HTML is shown, not run
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(files("bot.orders.shop").joinpath("help.html").read_text("utf-8"))
     sections = [(one.anchor, one.heading, markdown.render(one.text)) for one in article.chunks]
-    return template.render(title=article.title, lang=article.language, sections=sections)
+    return page_template("help.html").render(title=article.title, lang=article.language, sections=sections)
 
 
 @lru_cache(maxsize=1)

@@ -75,12 +75,17 @@ def language(asked: str | None, accepted: str) -> Lang:
     return "zh"
 
 
+def page_template(name: str) -> jinja2.Template:
+    """A page of the demo shop, which escapes what is filled in."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(files("bot.orders.shop").joinpath(name).read_text("utf-8"))
+
+
 def render(
     samples: list[tuple[Order, dict[str, str]]], lang: Lang, settings: Settings, *, now: datetime
 ) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(files("bot.orders.shop").joinpath("page.html").read_text("utf-8"))
+    template = page_template("page.html")
     cards: dict[str, list[dict[str, Any]]] = {topic: [] for topic in TOPICS}
     for order, knows in samples:
         sample = BY_NAME[knows["sample"]]

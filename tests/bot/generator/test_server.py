@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.exceptions import GeneratorError, NoReranker
-from bot.generator.client import GeneratorClient, parse_completion
+from bot.generator.client import GeneratorClient, parse_completions
 from bot.generator.engine import BatchEngine
 from bot.generator.model import Loaded
 from bot.generator.prompt import build_messages
@@ -223,7 +223,7 @@ async def test_kefus_own_client_reads_the_server(aiohttp_client: Any, tiny: Load
 
 async def test_a_server_without_log_probabilities_is_refused_by_the_client() -> None:
     with pytest.raises(GeneratorError, match="log-probabilities"):
-        parse_completion({"choices": [{"message": {"content": "x"}}]}, "http://other")
+        parse_completions({"choices": [{"message": {"content": "x"}}]}, "http://other")
 
 
 async def test_an_unreachable_generator_is_a_generator_error() -> None:

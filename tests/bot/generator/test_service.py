@@ -91,9 +91,8 @@ async def test_a_shop_that_starts_with_an_error_is_told(settings: Settings, fold
     await service.close()
 
 
-async def test_while_articles_are_being_encoded_the_words_answer(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def slow_encoding(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """From now on articles are encoded only when the event is set, and nobody waits for them."""
     encoded, usual = threading.Event(), Knowledge.retriever
 
     def slow(self: Knowledge, **options: object) -> object:
@@ -102,6 +101,13 @@ async def test_while_articles_are_being_encoded_the_words_answer(
 
     monkeypatch.setattr(Knowledge, "retriever", slow)
     monkeypatch.setattr(module, "PATIENCE", 0.01)
+    return encoded
+
+
+async def test_while_articles_are_being_encoded_the_words_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = slow_encoding(monkeypatch)
     service = AnswerService(settings)
     meanwhile = [await service.answer(QUESTION, language="en") for _ in range(2)]
     encoded.set()
@@ -163,14 +169,7 @@ async def test_answers_of_before_a_change_are_not_certified_while_the_new_articl
 ) -> None:
     service = AnswerService(certified)
     before = await service.answer(QUESTION, language="en")
-    encoded, usual = threading.Event(), Knowledge.retriever
-
-    def slow(self: Knowledge, **options: object) -> object:
-        encoded.wait(30)
-        return usual(self)
-
-    monkeypatch.setattr(Knowledge, "retriever", slow)
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    encoded = slow_encoding(monkeypatch)
     write(folder, 30)
     meanwhile = await service.answer(QUESTION, language="en")
     encoded.set()

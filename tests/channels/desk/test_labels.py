@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from bot.generator import calibrate
-from bot.generator.binding import machine_hashes
+from bot.generator.binding import machine_versions
 from bot.generator.calibrate import read_labels
 from bot.knowledge.base import Knowledge
 from bot.message import Handoff, Reply
 from bot.settings import GeneratorSettings, Settings
+from tests.bot.generator.test_calibrate import kefu_calibrate
 from tests.channels.desk.house import open_house
 
 
@@ -29,14 +28,6 @@ def articles(tmp_path: Path) -> Path:
     return folder
 
 
-def kefu_calibrate(settings: Settings, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
-    monkeypatch.setattr(calibrate, "get_settings", lambda: settings)
-    result = CliRunner().invoke(calibrate.calibrate, list(words))
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.output
-
-
 async def test_verdicts_of_the_desk_become_labels_with_the_score_and_risk_of_the_decision(
     tmp_path: Path, articles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,7 +35,7 @@ async def test_verdicts_of_the_desk_become_labels_with_the_score_and_risk_of_the
     settings = Settings(
         data_dir=tmp_path, generator=GeneratorSettings(enabled=False), knowledge={"path": articles}
     )  # type: ignore[arg-type]
-    now = {part: value[:16] for part, value in machine_hashes(settings, Knowledge.load(articles)).items()}
+    now = machine_versions(settings, Knowledge.load(articles))
     before = {**now, "index": "an older index"}
 
     def script(text: str) -> list[Reply]:
