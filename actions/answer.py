@@ -27,7 +27,7 @@ from actions.replies import button, hand_over, say
 from actions.turn import Turn, read_turn
 from bot.context import FLOWS, TOPICS
 from bot.exceptions import KefuError
-from bot.generator.answering import Answer
+from bot.generator.answering import Answer, was_read
 from bot.generator.answering import Turn as Exchange
 from bot.generator.confidence import Decision
 from bot.generator.evidence import Evidence
@@ -82,6 +82,11 @@ class Found:
     def decided(self) -> bool:
         """Whether it may be said, or a question back asked, without a person."""
         return self.answer.decision.decision in ("answer", "clarify")
+
+    @property
+    def read(self) -> bool:
+        """Whether a reranker has read what was found."""
+        return bool(self.answer.hits) and was_read(self.answer.hits)
 
 
 async def look_up(service: AnswerService, tracker: Tracker, turn: Turn, question: str) -> Found:

@@ -108,13 +108,14 @@ class ActionFallback(Action):
     async def _from_articles(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> bool:
         """Whether an article answers what no wish could be read from ("how often to replace the filter").
 
-        Said only where the decision to answer alone says so; a doubt is no reason for a person here, since
-        it may not have been a question at all.
+        Said only where the decision to answer alone says so, and a reranker has read the section: what nobody could read a
+        wish from is often no question at all, and a search alone finds something near for anything. A doubt is no
+        reason for a person here, for the same reason.
         """
         if self._service is None or turn.intent == "context_only" or len(content_words(turn.text)) < 2:
             return False
         found = await look_up(self._service, tracker, turn, turn.text)
-        if not found.decided:
+        if not (found.decided and found.read):
             return False
         speak(dispatcher, found, tracker, turn, turn.text)
         return True

@@ -7,7 +7,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.fallback import ActionFallback
-from tests.actions.test_answer import SmallService
+from tests.actions.test_answer import ReadsOrders, SmallService
 
 
 def tracker(code: str, iso: str) -> Tracker:
@@ -74,7 +74,8 @@ async def test_two_close_guesses_are_offered_once(shopper):
 @pytest.mark.parametrize("intent", ["nlu_fallback", "out_of_scope"])
 async def test_an_article_answers_what_no_wish_could_be_read_from(intent: str) -> None:
     dispatcher = CollectingDispatcher()
-    events = await ActionFallback(SmallService()).run(dispatcher, asking("退货期限", intent), {})  # type: ignore[arg-type]
+    service = ReadsOrders("签收后")
+    events = await ActionFallback(service).run(dispatcher, asking("退货期限", intent), {})  # type: ignore[arg-type]
     kefu = dispatcher.messages[0]["custom"]["kefu"]
 
     assert "7天" in dispatcher.messages[0]["answer"]
@@ -98,6 +99,16 @@ async def test_a_doubt_is_no_persons_work_where_it_may_be_no_question(text: str,
     assert "answer" not in dispatcher.messages[0]
     assert dispatcher.messages[0]["response"] in ("menu", "out_of_scope", "ask_context", "did_you_mean")
     assert not dispatcher.messages[0]["custom"]["kefu"].get("handoff")
+
+
+@pytest.mark.parametrize("intent", ["nlu_fallback", "out_of_scope"])
+async def test_what_only_a_search_has_found_is_not_said_to_what_may_be_no_question(intent: str) -> None:
+    """As it is while the generator loads or is down."""
+    dispatcher = CollectingDispatcher()
+    await ActionFallback(SmallService()).run(dispatcher, asking("退货期限", intent), {})  # type: ignore[arg-type]
+
+    assert "answer" not in dispatcher.messages[0]
+    assert dispatcher.messages[0]["response"] in ("menu", "out_of_scope")
 
 
 def asking(text: str, intent: str) -> Tracker:
