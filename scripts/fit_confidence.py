@@ -1,7 +1,7 @@
 """Fit the confidence model and write bot/generator/fusion.json.
 
     python scripts/fit_confidence.py --knowledge data/knowledge --questions tests/fixtures/retrieval_questions.jsonl
-        [--replies FILE.jsonl] [--out FILE]
+        [--read SHARE] [--replies FILE.jsonl] [--out FILE]
 
 The model learns from the invented shops (bot/generator/shops) and from small parts of the demo shop whether the best
 section answers a question. `retrieval` judges what the search found and is fitted on all shops; `reranked` also
@@ -37,6 +37,7 @@ from bot.knowledge.base import Knowledge, default_cache
 from bot.knowledge.encoders import EmbeddingCache
 from bot.knowledge.hybrid import HybridRetriever
 from bot.knowledge.retriever import Hit
+from bot.message import Language
 
 # Features that mean the same in a shop of thirty sections and in one of five hundred.
 FEATURES = (
@@ -117,8 +118,9 @@ def ask_demo(knowledge: Path, questions: Path, cache: EmbeddingCache, parts: int
         for raw in asked
     }
     out: list[Asked] = []
+    languages: tuple[Language, Language] = ("zh", "en")
     for number in range(parts):
-        language = ("zh", "en")[number % 2]
+        language = languages[number % 2]
         rng = random.Random(f"part-{number}")
         taken = set(rng.sample(names, rng.randint(8, 18)))
         answerer = answerer_of(
@@ -142,7 +144,7 @@ def ask_demo(knowledge: Path, questions: Path, cache: EmbeddingCache, parts: int
                 (),
                 tuple(raw["evidence"]),
                 kind,
-            )  # type: ignore[arg-type]
+            )
             out.append(Asked(f"demo-{number}", answerer, q, answerable, kind))
     return out
 
@@ -247,13 +249,16 @@ def as_json(model: Logistic) -> dict[str, Any]:
             "weight": [round(v, 5) for v in model.weight], "bias": round(model.bias, 5)}  # fmt: skip
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--knowledge", type=Path, required=True, help="the demo shop's articles")
     parser.add_argument("--questions", type=Path, required=True, help="questions about them")
     parser.add_argument("--parts", type=int, default=24, help="small shops made of them")
+    parser.add_argument(
+        "--read", type=float, default=1.0, help="share of the questions that the reranker reads"
+    )
     parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
     parser.add_argument(
         "--allowed", type=float, default=0.05, help="share of unanswerable questions strict mode may answer"
@@ -265,7 +270,7 @@ def main() -> None:
         "--replies", type=Path, default=None, help="generated replies with features and label (JSONL)"
     )
     parser.add_argument("--out", type=Path, default=FUSION_FILE)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     cache = EmbeddingCache(default_cache())
     demo = ask_demo(args.knowledge, args.questions, cache, args.parts)
     shops = {path: ask_shop(path, cache) for path in shop_files()}
@@ -319,9 +324,9 @@ def main() -> None:
     }
     if args.replies:
         rows = [json.loads(line) for line in args.replies.read_text(encoding="utf-8").splitlines()]
-        names = (*names, *GENERATED_FEATURES)
-        report("generator's voice", rows, unseen(rows, names, args.c))
-        out["generated"] = as_json(fit(rows, names, args.c))
+        spoken = (*names, *GENERATED_FEATURES)
+        report("generator's voice", rows, unseen(rows, spoken, args.c))
+        out["generated"] = as_json(fit(rows, spoken, args.c))
     args.out.write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
     print(f"written: {args.out}")
     for n, w in sorted(zip(full.names, full.weight, strict=True), key=lambda x: -abs(x[1])):

@@ -1,9 +1,10 @@
-"""Thirty-six invented shops with questions: what the reranker and the confidence model learn reading from.
+"""Invented shops with questions: what the reranker, the generator and the confidence model learn reading from.
 
 `shops/<trade>-<language>.yml` holds a shop's articles; every section lists questions it answers with the
 words that answer them (`ask`) and questions that sound as if it did while nothing in the shop does (`near`);
-`outside` holds what the shop never speaks of. Every third shop by name is held out: no weight of the reranker
-has seen it, and the confidence model, which reads the reranker's scores, is fitted there.
+`outside` holds what the shop never speaks of. A shop with `held_out: true` is held out: no weight of the reranker or
+the generator has seen it, and the confidence model, which reads the reranker's scores, is fitted there. The mark
+stands in the file, so that a shop more or less moves no other one across the line.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Shop:
     language: Language
     chunks: tuple[Chunk, ...]
     questions: tuple[Question, ...]
+    held_out: bool = False
 
 
 def shop_files() -> list[Path]:
@@ -40,12 +42,15 @@ def shop_files() -> list[Path]:
 
 
 def held_out(path: Path) -> bool:
-    """Whether the reranker must not learn from this shop."""
-    names = [p.name for p in shop_files()]
-    return names.index(path.name) % 3 == 1
+    """Whether no weight may learn from this shop.
+
+    Raises:
+        GeneratorError: the file is not in the format.
+    """
+    return read_shop(path).held_out
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def read_shop(path: Path) -> Shop:
     """Read one shop.
 
@@ -53,7 +58,8 @@ def read_shop(path: Path) -> Shop:
         GeneratorError: the file is not in the format; names file and section.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # ten times faster than safe_load, and as safe
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         return _shop(path, raw)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as exc:
         raise GeneratorError(f"{path}: {exc!r}. See the docstring of bot/generator/shops.py.") from exc
@@ -86,4 +92,4 @@ def _shop(path: Path, raw: dict[str, Any]) -> Shop:
                 ask(question, "near", (chunk.id,))
     for question in raw["outside"]:
         ask(question, "outside", ())
-    return Shop(path.stem, language, tuple(chunks), tuple(questions))
+    return Shop(path.stem, language, tuple(chunks), tuple(questions), bool(raw.get("held_out", False)))

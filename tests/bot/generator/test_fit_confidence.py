@@ -1,0 +1,84 @@
+"""The script that makes bot/generator/fusion.json runs from end to end, and the answerer takes what it writes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from bot.generator.confidence import READ_FEATURES, Fusion
+from bot.generator.reranker_training import Trunk
+from bot.generator.shops import held_out, read_shop, shop_files
+from bot.settings import PROJECT_ROOT
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "fit_confidence", PROJECT_ROOT / "scripts" / "fit_confidence.py"
+    )
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_confidence_model_is_fitted_and_can_be_used(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On four small shops, two of them held out, with a reranker that knows the answers."""
+    files = [
+        next(p for p in shop_files() if held_out(p) is kept and p.stem.endswith(language))
+        for kept in (True, False)
+        for language in ("zh", "en")
+    ]
+
+    def few(path: Path) -> Any:
+        shop = read_shop(path)
+        chunks = shop.chunks[:6]
+        left = {c.id for c in chunks}
+        return replace(
+            shop, chunks=chunks, questions=tuple(q for q in shop.questions if left.issuperset(q.evidence))
+        )
+
+    answers = {q.question: q for p in files for q in few(p).questions}
+    read: list[str] = []
+
+    def score(_: Any, trunks: Sequence[Trunk]) -> list[list[float]]:
+        read.extend(q for t in trunks for q, _ in t.questions)
+        return [
+            [3.0 if any(g in t.document for g in answers[q].gold) else -3.0 for q, _ in t.questions]
+            for t in trunks
+        ]
+
+    monkeypatch.setattr(script, "shop_files", lambda: files)
+    monkeypatch.setattr(script, "read_shop", few)
+    monkeypatch.setattr(script, "load_reranker", lambda *_, **__: object())
+    monkeypatch.setattr(script, "score_trunks", score)
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text("")
+    out = tmp_path / "fusion.json"
+
+    script.main(["--knowledge", str(PROJECT_ROOT / "data" / "knowledge"), "--questions", str(questions),
+                 "--parts", "0", "--read", "0.8", "--out", str(out)])  # fmt: skip
+
+    printed = capsys.readouterr().out
+    written = json.loads(out.read_text())
+    assert f"written: {out}" in printed
+    assert set(read) <= {q.question for p in files if held_out(p) for q in few(p).questions}, (
+        "held-out shops only"
+    )
+    assert (
+        0 < len(set(read)) <= written["fitted_on"]["questions_reranked"] < written["fitted_on"]["questions"]
+    )
+    fusion = Fusion.load(out)
+    assert fusion.reranked is not None and set(READ_FEATURES) <= set(fusion.reranked.names)
+    weights = dict(zip(fusion.reranked.names, fusion.reranked.weight, strict=True))
+    assert weights["read"] > 0.5, "a reader that knows the answers is believed"
+    assert 0 < fusion.strict <= fusion.strict_policy <= 1
