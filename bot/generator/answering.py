@@ -51,6 +51,7 @@ EVIDENCE_READ = 1  # the same behind a reranker: with a second section at hand i
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 CLOSE_READ = 1.0  # the same for the reranker's log-odds
 READ = 8  # hits the reranker reads; figures in docs/confidence.md
+BOTH_ANSWER = 0.0  # log-odds from which the second of two close sections answers as well
 ANSWERS = 3.0  # log-odds from which a reply is taken to answer: 95 %
 DOES_NOT_ANSWER = -10.0
 FACT = 1.0  # log-odds from which a sentence about the order is taken for the answer; figures in docs/confidence.md
@@ -611,8 +612,9 @@ def about(question: str, hits: list[Hit]) -> list[Hit]:
 
 
 def two_products(question: str, hits: Sequence[Hit], product: str | None) -> tuple[tuple[str, str], ...]:
-    """The two products to ask about, when two chunks of different products fit about equally well.
+    """The two products to ask about, when two chunks of different products answer about equally well.
 
+    A reranker that has read both says whether they do; without one their headings have to say nearly the same.
     Empty when the product is known, the question names one, or one of the two is clearly better.
     """
     if product is not None or len(hits) < 2:
@@ -624,9 +626,13 @@ def two_products(question: str, hits: Sequence[Hit], product: str | None) -> tup
         or set(first.chunk.products) & set(second.chunk.products)
     ):
         return ()
-    if (
+    if kind_match(question, second.chunk.text) < 0:
+        return ()
+    if was_read([first]) and was_read([second]):
+        if not close(first, second) or second.signals["read"] < BOTH_ANSWER:
+            return ()
+    elif (
         abs(first.heading_similarity - second.heading_similarity) > 0.03
-        or kind_match(question, second.chunk.text) < 0
         or overlap(first.chunk.heading, second.chunk.heading) < 0.4  # they answer different questions
     ):
         return ()

@@ -201,7 +201,7 @@ def load(
         raise GeneratorError("generator.device is cuda and torch sees no CUDA device. Set it to auto or cpu.")
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(dtype)
     if kind is None:
-        kind = torch.bfloat16 if device == "cuda" or _computes_bfloat16() else torch.float32
+        kind = torch.bfloat16 if device == "cuda" or computes_bfloat16() else torch.float32
     where = resolve_weights(name, cache, progress)
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
@@ -223,7 +223,7 @@ def load(
     return loaded
 
 
-def _computes_bfloat16() -> bool:
+def computes_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 itself; elsewhere it is emulated and slow."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from typing import Any
 from bot.exceptions import GeneratorError
 from bot.generator.calibration import auroc
 from bot.generator.correctness import holds_gold
-from bot.generator.model import Loaded, load
+from bot.generator.model import Loaded, computes_bfloat16, load
 from bot.generator.prompt import document
 from bot.generator.reranker import ReadingPlan, Reranker, question_ids, section_ids
 from bot.generator.shops import Shop
@@ -216,6 +216,7 @@ def train_reranker(
                 mine.copy_(kept)
         optimiser.load_state_dict(state["optimiser"])
         start = int(state["step"])
+    fast = computes_bfloat16()  # products in bfloat16, sums and weights in float32: half as long again without
     below: dict[int, Any] = {}  # output of the frozen layers, which never changes
     began, running = time.monotonic(), None
     for step in range(start, total):
@@ -224,11 +225,12 @@ def train_reranker(
             group["lr"] = rate * factor
         at = order[step]
         pack = packs[at]
-        if at not in below:
-            with torch.no_grad():
-                below[at] = _through(body, body.embed_tokens(pack.laid.ids), pack, 0, plan.frozen).half()
-        hidden = _through(body, below[at].float(), pack, plan.frozen, plan.layers)
-        logits = body.norm(hidden)[0, pack.read] @ weight + bias
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            if at not in below:
+                with torch.no_grad():
+                    below[at] = _through(body, body.embed_tokens(pack.laid.ids), pack, 0, plan.frozen).half()
+            hidden = _through(body, below[at].float(), pack, plan.frozen, plan.layers)
+        logits = body.norm(hidden)[0, pack.read].float() @ weight + bias
         loss = binary_cross_entropy_with_logits(logits, torch.tensor(pack.labels))
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*lora, weight, bias], 1.0)
