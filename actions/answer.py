@@ -27,10 +27,11 @@ from actions.replies import button, hand_over, say
 from actions.turn import Turn, read_turn
 from bot.context import FLOWS, TOPICS
 from bot.exceptions import KefuError
-from bot.generator.answering import Answer, was_read
+from bot.generator.answering import Answer
 from bot.generator.answering import Turn as Exchange
 from bot.generator.confidence import Decision
 from bot.generator.evidence import Evidence
+from bot.generator.ordering import was_read
 from bot.generator.service import AnswerService
 from bot.generator.tone import address
 from bot.identity.guard import normalize_order_number

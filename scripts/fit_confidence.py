@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from bot.generator.answering import BACKGROUND, READ, Answerer, document_of, plain_text, reordered
+from bot.generator.answering import BACKGROUND, Answerer, document_of, plain_text
 from bot.generator.calibration import auroc, e_aurc, ece
 from bot.generator.confidence import FUSION_FILE, GENERATED_FEATURES, READ_FEATURES, Fusion, Logistic
 from bot.generator.correctness import holds_gold
 from bot.generator.dialogues import Question
+from bot.generator.ordering import READ, reordered
 from bot.generator.reranker import load_reranker
 from bot.generator.reranker_training import Trunk, score_trunks
 from bot.generator.shops import held_out, read_shop, shop_files

@@ -36,6 +36,8 @@ from bot.generator.confidence import (
 )
 from bot.generator.evidence import Evidence
 from bot.generator.injection import looks_like_injection, without_injection
+from bot.generator.ordering import ANSWERS, READ, about, close, reordered, was_read
+from bot.generator.products import products_left_open
 from bot.generator.prompt import build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import content_words, overlap
@@ -48,11 +50,6 @@ log = structlog.get_logger()
 BACKGROUND = 20  # hits fetched; the ones after the best are the background of its score
 EVIDENCE = 3  # chunks the generator reads
 EVIDENCE_READ = 1  # the same behind a reranker: with a second section at hand it quotes the wrong one more often than it helps
-CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
-CLOSE_READ = 1.0  # the same for the reranker's log-odds
-READ = 8  # hits the reranker reads; figures in docs/confidence.md
-BOTH_ANSWER = 0.0  # log-odds from which the second of two close sections answers as well
-ANSWERS = 3.0  # log-odds from which a reply is taken to answer: 95 %
 DOES_NOT_ANSWER = -10.0
 FACT = 1.0  # log-odds from which a sentence about the order is taken for the answer; figures in docs/confidence.md
 SECONDS = 20.0  # for all that the generator is asked about one question; the dialogue waits 30
@@ -197,17 +194,20 @@ class Answerer:
         if not hits:
             return self._handoff(("no_evidence",), language, began)
         candidates = [self._extractive(query, hits, language, customer_name)]
-        options = two_products(query, hits, product) if candidates[0].p >= UNRELATED else ()
-        bought = [h for h in hits[:2] if owned & set(h.chunk.products)]
-        if options and len(bought) == 1:
-            hits = [*bought, *hits[2:]]  # the other would be quoted beside it
-            candidates, options = [self._extractive(query, hits, language, customer_name)], ()
-        if options:
-            ids = tuple(h.chunk.id for h in hits[:2])
+        open_ones = products_left_open(query, hits, product)
+        if not was_read(hits) and candidates[0].p < UNRELATED:
+            open_ones = []
+        bought = [h for h in open_ones if owned & set(h.chunk.products)]
+        if len(bought) == 1:
+            hits = [*bought, *(h for h in hits if h not in open_ones)]  # the others would be quoted beside it
+            candidates, open_ones = [self._extractive(query, hits, language, customer_name)], []
+        if open_ones:
+            ids = tuple(h.chunk.id for h in open_ones)
             threshold, certificate = self._threshold("product", was_read(hits))
             decision = Decision(
-                "clarify", candidates[0].p, threshold, certificate, ("two_products",), ids, mode=self.mode
+                "clarify", candidates[0].p, threshold, certificate, ("several_products",), ids, mode=self.mode
             )
+            options = tuple((h.chunk.products[0], h.chunk.title) for h in open_ones)
             return Answer(
                 "", decision, language, (hits[0].chunk,), options, candidates[0].text, tuple(candidates), tuple(hits),
                 time.perf_counter() - began,
@@ -254,9 +254,9 @@ class Answerer:
             return was_read(reading.hits), max(told, p)
 
         found = max(readings, key=surety)
-        if two_products(found.query, found.hits, product) and readings[-1].hits:
-            meant = {one for hit in found.hits[:2] for one in hit.chunk.products}
-            if meant & set(readings[-1].hits[0].chunk.products):
+        if open_ones := products_left_open(found.query, found.hits, product):
+            meant = {one for hit in open_ones for one in hit.chunk.products}
+            if readings[-1].hits and meant & set(readings[-1].hits[0].chunk.products):
                 return readings[-1]
         return found
 
@@ -493,28 +493,6 @@ def document_of(chunk: Chunk) -> str:
     return document(" - ".join(dict.fromkeys(chunk.heading_path)), plain_text(without_injection(chunk.text)))
 
 
-def reordered(hits: Sequence[Hit], scores: Sequence[float], weight: float) -> list[Hit]:
-    """The first hits by search score and reranker's log-odds together; the others after them.
-
-    Every hit that was read carries its log-odds as signal ``read``.
-    """
-    first = [replace(h, signals={**h.signals, "read": score}) for h, score in zip(hits, scores, strict=False)]
-    first.sort(key=lambda h: -(h.score + weight * h.signals["read"]))
-    return [*first, *hits[len(first) :]]
-
-
-def was_read(hits: Sequence[Hit]) -> bool:
-    """Whether a reranker has read them."""
-    return "read" in hits[0].signals
-
-
-def close(first: Hit, second: Hit) -> bool:
-    """Whether two hits fit about equally well, so that both are quoted."""
-    if was_read([first]) and was_read([second]):
-        return first.signals["read"] - second.signals["read"] < CLOSE_READ
-    return first.score - second.score < CLOSE
-
-
 def lacks_value(question: str, text: str) -> bool:
     """Whether the question asks for a phone number, a time of day or an address and the text has none."""
     asked = asked_kind(question)
@@ -596,56 +574,6 @@ def readings_of(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
     if _FOLLOW_UP.search(question.strip()):
         return (together,) if short else (question, together)
     return (question, together) if short else (question,)
-
-
-def about(question: str, hits: list[Hit]) -> list[Hit]:
-    """Hits of a question that goes on from another: what this one names comes first.
-
-    "And of the air purifier?" after a question about the vacuum cleaner finds the vacuum cleaner; of what was read, the
-    section that holds the words the shopper has just said is meant, when the first holds hardly any of them.
-    """
-    shares = [overlap(question, f"{' '.join(h.chunk.heading_path)} {h.chunk.text}") for h in hits[:READ]]
-    if not shares or shares[0] >= 0.5 or max(shares) < 0.8:
-        return hits
-    best = shares.index(max(shares))
-    return [hits[best], *hits[:best], *hits[best + 1 :]]
-
-
-def two_products(question: str, hits: Sequence[Hit], product: str | None) -> tuple[tuple[str, str], ...]:
-    """The two products to ask about, when two chunks of different products answer about equally well.
-
-    A reranker that has read both says whether they do; without one their headings have to say nearly the same.
-    Empty when the product is known, the question names one, or one of the two is clearly better.
-    """
-    if product is not None or len(hits) < 2:
-        return ()
-    first, second = hits[0], hits[1]
-    if (
-        not first.chunk.products
-        or not second.chunk.products
-        or set(first.chunk.products) & set(second.chunk.products)
-    ):
-        return ()
-    if kind_match(question, second.chunk.text) < 0:
-        return ()
-    if was_read([first]) and was_read([second]):
-        if not close(first, second) or second.signals["read"] < BOTH_ANSWER:
-            return ()
-    elif (
-        abs(first.heading_similarity - second.heading_similarity) > 0.03
-        or overlap(first.chunk.heading, second.chunk.heading) < 0.4  # they answer different questions
-    ):
-        return ()
-    asked = normalise(question).lower()
-    titles = [h.chunk.title for h in (first, second)]
-    own = [
-        set(content_words(titles[0])) - set(content_words(titles[1])),
-        set(content_words(titles[1])) - set(content_words(titles[0])),
-    ]
-    named = [bool(words & set(content_words(asked))) for words in own]
-    if any(named) or titles[0] == titles[1]:
-        return ()
-    return ((first.chunk.products[0], titles[0]), (second.chunk.products[0], titles[1]))
 
 
 def repeats(question: str, candidate: Candidate, history: Sequence[Turn]) -> bool:

@@ -344,7 +344,7 @@ REASONS: dict[str, dict[Language, str]] = {
         "zh": "文章或证书有误，回答功能没有启动（见日志和 kefu doctor）。",
         "en": "An article or the certificate has an error, so nothing could be answered (see the log and kefu doctor).",
     },
-    "two_products": {"zh": "有两种商品都符合，先问是哪一种。", "en": "Two products fit, so it asks which one."},
+    "several_products": {"zh": "有几种商品都符合，先问是哪一种。", "en": "Several products fit, so it asks which one."},
     "repeated": {"zh": "同样的回答已经给过，没有解决问题。", "en": "The same answer was given before and did not help."},
     "other_language": {"zh": "文章没有顾客所用语言的版本。", "en": "The articles do not have this in the shopper's language."},
     "value_missing": {

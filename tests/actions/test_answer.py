@@ -98,7 +98,7 @@ async def test_an_upset_shopper_is_met_kindly_once() -> None:
     assert "抱歉" not in again[0]["answer"]
 
 
-async def test_two_products_bring_two_buttons() -> None:
+async def test_products_left_open_bring_buttons() -> None:
     messages, _ = await run(SmallService(strict=0.1), user("怎么除垢"))
 
     assert ["电水壶", "咖啡机"] == sorted((b["title"] for b in messages[0]["buttons"]), reverse=True)

@@ -177,6 +177,20 @@ async def test_two_products_that_fit_bring_one_question_back() -> None:
     assert {"电水壶", "咖啡机"} == {title for _, title in answer.options}
 
 
+async def test_the_reranker_tells_how_many_products_answer() -> None:
+    """Whatever their headings say, and however sure it is of the first; of two, the one bought is meant."""
+    answerer = reading({"柠檬酸": 8.0, "除垢剂": 3.5})
+    asked = await answerer.answer("除垢", language="zh")
+    bought = await answerer.answer("除垢", language="zh", owned=frozenset({"咖啡机"}))
+    answerer = reading({"柠檬酸": 8.0, "除垢剂": -3.5})
+    one = await answerer.answer("除垢", language="zh")
+
+    assert "clarify" == asked.decision.decision
+    assert ("several_products",) == asked.decision.reasons
+    assert [("电水壶", "电水壶"), ("咖啡机", "咖啡机")] == list(asked.options)
+    assert "除垢剂" in bought.text and "柠檬酸" in one.text
+
+
 async def test_a_named_product_needs_no_question() -> None:
     answer = await kefu(strict=0.1).answer("咖啡机怎么除垢", language="zh")
 
@@ -483,8 +497,8 @@ async def test_where_only_the_articles_own_words_are_sure_enough_they_are_said()
 )
 async def test_two_sections_side_by_side_say_whose_they_are(titles: tuple[str, str], said: str) -> None:
     chunks = [
-        chunk("one", "漏水", "垫圈要换。", product=titles[0]),
-        chunk("two", "滴水", "水箱要装紧。", product=titles[1]),
+        replace(chunk("one", "漏水", "垫圈要换。", product=titles[0]), products=()),
+        replace(chunk("two", "滴水", "水箱要装紧。", product=titles[1]), products=()),
     ]
     answerer = reading({"垫圈": 4.0, "水箱": 3.9})
     answerer.retriever = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0}))
