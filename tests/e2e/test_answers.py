@@ -86,8 +86,8 @@ async def ask(
     language: str,
     questions: Sequence[str],
     proves: Sample | None = None,
-) -> tuple[Said, dict[str, Any]]:
-    """The reply to the first wording that the reranker read: two busy cores can be late, and a new shop's articles
+) -> tuple[Shopper, Said, dict[str, Any]]:
+    """Who asked, and the reply to the first wording that the reranker read: two busy cores can be late, and a new shop's articles
     have no vectors for a minute.
 
     Every wording is asked by somebody new, who proves an order first when the question is about one.
@@ -102,7 +102,7 @@ async def ask(
         new = decisions(assistant)[before:]
         assert new, f"no answer was looked for: {shopper.transcript}"
         if "read" in new[-1]["features"]:
-            return said, new[-1]
+            return shopper, said, new[-1]
         assert time.monotonic() < deadline, f"never read: {new[-1]}"
         await asyncio.sleep(5)
     raise AssertionError("no questions")
@@ -120,7 +120,7 @@ async def test_an_article_answers_and_is_named(
         ],
     }[language]
 
-    said, decided = await ask(answering, open_chat, language, questions)
+    _, said, decided = await ask(answering, open_chat, language, questions)
 
     assert "answer" == decided["decision"], decided
     assert "12" in said.text and "bot" == said.owner
@@ -144,7 +144,7 @@ async def test_what_no_article_says_goes_to_a_person(
         ],
     }[language]
 
-    said, decided = await ask(answering, open_chat, language, questions)
+    _, said, decided = await ask(answering, open_chat, language, questions)
 
     assert "handoff" == decided["decision"], decided
     assert "pending" == said.owner
@@ -156,7 +156,29 @@ async def test_a_proven_order_answers_a_free_question_about_it(
     """In Chinese; the English wordings tried are understood as asking for the order, whose card holds all of it."""
     order = sample("status_shipped")
 
-    said, decided = await ask(answering, open_chat, "zh", ["我当时是拿什么付的钱呀", "我用什么付的款"], order)
+    _, said, decided = await ask(
+        answering, open_chat, "zh", ["我当时是拿什么付的钱呀", "我用什么付的款"], order
+    )
 
     assert [f"order:{order.number}:payment"] == decided["evidence"]
     assert "answer" == decided["decision"] and order.number in said.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_product_is_asked_for_once_and_then_answered_about(
+    answering: Assistant, open_chat: OpenChat, language: str
+) -> None:
+    questions = {
+        "zh": ["蓝牙连不上", "连不上手机怎么办"],
+        "en": ["it won't connect to my phone", "it does not connect to my phone any more"],
+    }[language]
+    shopper, said, decided = await ask(answering, open_chat, language, questions)
+    assert ("clarify", ["several_products"]) == (decided["decision"], decided["reasons"]), decided
+    earbuds = next(title for title in said.buttons if "耳机" in title or "arbuds" in title)
+    assert len(said.buttons) >= 2 and "bot" == said.owner
+
+    answer = await shopper.press(earbuds)
+
+    assert "answer" == decisions(answering)[-1]["decision"], decisions(answering)[-1]
+    assert decisions(answering)[-1]["evidence"][0].startswith("earbuds/")
+    assert answer.replies[-1].citations
