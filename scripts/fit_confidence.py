@@ -1,7 +1,7 @@
 """Fit the confidence model and write bot/generator/fusion.json.
 
     python scripts/fit_confidence.py --knowledge data/knowledge --questions tests/fixtures/retrieval_questions.jsonl
-        [--read SHARE] [--replies FILE.jsonl] [--out FILE]
+        [--read SHARE] [--reranked-only] [--replies FILE.jsonl] [--out FILE]
 
 The model learns from the invented shops (bot/generator/shops) and from small parts of the demo shop whether the best
 section answers a question. `retrieval` judges what the search found and is fitted on all shops; `reranked` also
@@ -72,17 +72,24 @@ class Asked:
         )
         self.read: list[float] | None = None
 
+    def ordered(self, weight: float | None) -> list[Hit]:
+        """The hits; with a weight, after the reranker."""
+        return self.hits if weight is None or self.read is None else reordered(self.hits, self.read, weight)
+
+    def finds(self, weight: float | None) -> bool:
+        """Whether the first hit is a section that the question names."""
+        return any(self.ordered(weight)[0].chunk.is_named_by(e) for e in self.question.evidence)
+
     def row(self, weight: float | None = None) -> dict[str, Any]:
         """Features and label of the article's own words; with a weight, after the reranker."""
-        hits = self.hits if weight is None or self.read is None else reordered(self.hits, self.read, weight)
+        hits = self.ordered(weight)
         voice = self.answerer._extractive(self.question.question, hits, self.question.language, "")
         quoted = [h.chunk for h in hits if h.chunk.id in voice.evidence]
         if self.question.gold:
             right = holds_gold(plain_text(voice.text), self.question.gold)
         else:
             right = any(c.is_named_by(e) for c in quoted for e in self.question.evidence)
-        first = any(hits[0].chunk.is_named_by(e) for e in self.question.evidence)
-        return {"x": voice.features, "right": self.answerable and right, "answerable": self.answerable, "first": first,
+        return {"x": voice.features, "right": self.answerable and right, "answerable": self.answerable, "first": self.finds(weight),
                 "kind": self.kind, "language": self.question.language, "shop": self.shop, "two": len(quoted) > 1}  # fmt: skip
 
 
@@ -90,15 +97,16 @@ def answerer_of(chunks: Sequence[Chunk], cache: EmbeddingCache) -> Answerer:
     return Answerer(HybridRetriever(chunks, cache=cache), chunks, Fusion(FLAT, None, 0.0, 0.0))
 
 
-def ask_shop(path: Path, cache: EmbeddingCache) -> list[Asked]:
-    """All questions to a shop, and those to the shop with a third of its sections gone."""
+def ask_shop(path: Path, cache: EmbeddingCache, share: float = 1.0) -> list[Asked]:
+    """A share of the questions to a shop, and those to the shop with a third of its sections gone."""
     shop = read_shop(path)
     answerer = answerer_of(shop.chunks, cache)
-    out = [Asked(shop.name, answerer, q, q.answerable, q.kind) for q in shop.questions]
     rng = random.Random(shop.name)
+    asked = shop.questions if share == 1 else rng.sample(shop.questions, round(share * len(shop.questions)))
+    out = [Asked(shop.name, answerer, q, q.answerable, q.kind) for q in asked]
     gone = {c.id for c in rng.sample(shop.chunks, len(shop.chunks) // 3)}
     left = answerer_of([c for c in shop.chunks if c.id not in gone], cache)
-    for q in shop.questions:
+    for q in asked:
         if q.answerable and q.evidence[0] in gone and rng.random() < 0.5:
             out.append(Asked(shop.name, left, q, False, "deleted"))
         elif q.answerable and rng.random() < 0.2:
@@ -106,8 +114,10 @@ def ask_shop(path: Path, cache: EmbeddingCache) -> list[Asked]:
     return out
 
 
-def ask_demo(knowledge: Path, questions: Path, cache: EmbeddingCache, parts: int) -> list[Asked]:
-    """Questions to small shops made of some of the demo shop's articles each, in one language.
+def ask_demo(
+    knowledge: Path, questions: Path, cache: EmbeddingCache, parts: int, share: float = 1.0
+) -> list[Asked]:
+    """A share of the questions to small shops made of some of the demo shop's articles each, in one language.
 
     A question about an article that a part lacks cannot be answered there.
     """
@@ -128,7 +138,7 @@ def ask_demo(knowledge: Path, questions: Path, cache: EmbeddingCache, parts: int
             [c for c in base.chunks if c.language == language and c.article_id in taken], cache
         )
         for raw in asked:
-            if raw["language"] != language:
+            if raw["language"] != language or (share < 1 and rng.random() >= share):
                 continue
             articles = named[raw["question"]]
             if articles <= taken and articles:
@@ -250,35 +260,10 @@ def as_json(model: Logistic) -> dict[str, Any]:
             "weight": [round(v, 5) for v in model.weight], "bias": round(model.bias, 5)}  # fmt: skip
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--knowledge", type=Path, required=True, help="the demo shop's articles")
-    parser.add_argument("--questions", type=Path, required=True, help="questions about them")
-    parser.add_argument("--parts", type=int, default=24, help="small shops made of them")
-    parser.add_argument(
-        "--read", type=float, default=1.0, help="share of the questions that the reranker reads"
-    )
-    parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
-    parser.add_argument(
-        "--allowed", type=float, default=0.05, help="share of unanswerable questions strict mode may answer"
-    )
-    parser.add_argument(
-        "--models", type=Path, default=Path("var/models"), help="where the base weights are kept"
-    )
-    parser.add_argument(
-        "--replies", type=Path, default=None, help="generated replies with features and label (JSONL)"
-    )
-    parser.add_argument("--out", type=Path, default=FUSION_FILE)
-    args = parser.parse_args(argv)
-    cache = EmbeddingCache(default_cache())
-    demo = ask_demo(args.knowledge, args.questions, cache, args.parts)
-    shops = {path: ask_shop(path, cache) for path in shop_files()}
-    print(
-        f"asked: {sum(map(len, shops.values()))} to shops, {len(demo)} to parts of the demo shop", flush=True
-    )
-
+def fit_search(
+    shops: dict[Path, list[Asked]], demo: Sequence[Asked], args: argparse.Namespace
+) -> dict[str, Any]:
+    """The models for the search alone, with and without vectors, and their thresholds."""
     plain = [one.row() for some in shops.values() for one in some] + [one.row() for one in demo]
     p_plain = unseen(plain, FEATURES, args.c)
     report("search", plain, p_plain)
@@ -289,16 +274,67 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(
             f"  {single} alone: AUROC {auroc([r['x'][single] for r in plain], [not r['right'] for r in plain]):.3f}"
         )
+    return {
+        "retrieval": as_json(fit(plain, FEATURES, args.c)),
+        "lexical": as_json(fit(plain, LEXICAL, args.c)),
+        "thresholds": {
+            "retrieval": strict_pair(plain, p_plain, args.allowed),
+            "lexical": strict_pair(plain, p_words, args.allowed),
+        },
+        "fitted_on": {"questions": len(plain), "shops": len(shops)},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--knowledge", type=Path, required=True, help="the demo shop's articles")
+    parser.add_argument("--questions", type=Path, required=True, help="questions about them")
+    parser.add_argument("--parts", type=int, default=24, help="small shops made of them")
+    parser.add_argument(
+        "--read", type=float, default=1.0, help="share of the questions that the reranker reads"
+    )
+    parser.add_argument(
+        "--reranked-only", action="store_true", help="keep the models for the search alone that --out holds"
+    )
+    parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
+    parser.add_argument(
+        "--allowed", type=float, default=0.03, help="share of unanswerable questions strict mode may answer"
+    )
+    parser.add_argument(
+        "--models", type=Path, default=Path("var/models"), help="where the base weights are kept"
+    )
+    parser.add_argument(
+        "--replies", type=Path, default=None, help="generated replies with features and label (JSONL)"
+    )
+    parser.add_argument("--out", type=Path, default=FUSION_FILE)
+    args = parser.parse_args(argv)
+    cache = EmbeddingCache(default_cache())
+    share = args.read if args.reranked_only else 1.0
+    demo = ask_demo(args.knowledge, args.questions, cache, args.parts, share)
+    files = [path for path in shop_files() if held_out(path) or not args.reranked_only]
+    shops = {path: ask_shop(path, cache, share) for path in files}
+    print(
+        f"asked: {sum(map(len, shops.values()))} to {len(shops)} shops, {len(demo)} to parts of the demo shop",
+        flush=True,
+    )
+    out = (
+        json.loads(args.out.read_text(encoding="utf-8"))
+        if args.reranked_only
+        else fit_search(shops, demo, args)
+    )
 
     fresh = [one for path, some in shops.items() if held_out(path) for one in some] + demo
-    fresh = random.Random(11).sample(fresh, round(args.read * len(fresh)))
+    if share == 1:
+        fresh = random.Random(11).sample(fresh, round(args.read * len(fresh)))
     read_hits(fresh, args.models)
     names = (*FEATURES, *READ_FEATURES)
     base = [one.row() for one in fresh]
     report("search, the same shops", base, unseen(base, FEATURES, args.c))
     best = max(
         (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
-        key=lambda w: np.mean([one.row(w)["first"] for one in fresh if one.answerable]),
+        key=lambda w: np.mean([one.finds(w) for one in fresh if one.answerable]),
     )
     read = [one.row(best) for one in fresh]
     p_read = unseen(read, names, args.c)
@@ -308,20 +344,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"  reranker alone: AUROC {auroc([r['x']['read'] for r in read], [not r['right'] for r in read]):.3f}"
     )
     full = fit(read, names, args.c)
-    out = {
+    out |= {
         "version": datetime.now(UTC).date().isoformat(),
         "encoders": ["use", "e5"],
-        "retrieval": as_json(fit(plain, FEATURES, args.c)),
-        "lexical": as_json(fit(plain, LEXICAL, args.c)),
         "reranked": as_json(full),
         "order": best,
         "generated": None,
         **dict(zip(("strict", "strict_policy"), strict_pair(read, p_read, args.allowed), strict=True)),
-        "thresholds": {
-            "retrieval": strict_pair(plain, p_plain, args.allowed),
-            "lexical": strict_pair(plain, p_words, args.allowed),
-        },
-        "fitted_on": {"questions": len(plain), "questions_reranked": len(read), "shops": len(shops)},
+    }
+    out["fitted_on"] |= {
+        "questions_reranked": len(read),
+        "shops_reranked": len({r["shop"] for r in read if not r["shop"].startswith("demo")}),
     }
     if args.replies:
         rows = [json.loads(line) for line in args.replies.read_text(encoding="utf-8").splitlines()]
