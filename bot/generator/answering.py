@@ -52,6 +52,7 @@ EVIDENCE = 3  # chunks the generator reads
 EVIDENCE_READ = 1  # the same behind a reranker: with a second section at hand it quotes the wrong one more often than it helps
 DOES_NOT_ANSWER = -10.0
 FACT = 1.0  # log-odds from which a sentence about the order is taken for the answer; figures in docs/confidence.md
+FACTS_CLOSE = 1.5  # sentences about the order whose log-odds differ by less are both said
 SECONDS = 20.0  # for all that the generator is asked about one question; the dialogue waits 30
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, neither a question back nor a generated reply could still be let through
@@ -188,7 +189,7 @@ class Answerer:
         query, hits, told, able = found.query, found.hits, found.told, found.able
         # However sure it is of an article: what it says of orders in general is no answer about this one.
         if told and not steered and told[0][1] >= FACT:
-            said = self._from_order(question, language, *told[0], hits, customer_name, history, began)
+            said = self._from_order(question, language, told, hits, customer_name, history, began)
             if said.decision.decision != "handoff":
                 return said
         if not hits:
@@ -281,29 +282,31 @@ class Answerer:
         self,
         question: str,
         language: Language,
-        fact: Evidence,
-        score: float,
+        told: Sequence[tuple[Evidence, float]],
         hits: Sequence[Hit],
         name: str,
         history: Sequence[Turn],
         began: float,
     ) -> Answer:
-        """The sentence about the order that answers.
+        """The sentence about the order that answers, with those that answer about as well: all are true of it.
 
         Its text is the shop's own record in our words, so a refund it names is no promise, and three alike lines are no
         circle. A certificate was earned by articles: with one, orders are left to the flows.
         """
+        score = told[0][1]
+        facts = [fact for fact, read in told if read >= FACT and score - read < FACTS_CLOSE]
+        ids, text = tuple(fact.id for fact in facts), "\n".join(fact.text for fact in facts)
         checks = run_checks(
-            fact.text, [fact], question=question, language=language, customer_name=name, receipts=(fact.id,)
+            text, facts, question=question, language=language, customer_name=name, receipts=ids
         )
         checks = tuple(check for check in checks if check.name != "form")
         p = 1 / (1 + math.exp(-score))
-        best = Candidate("extractive", fact.text, p, checks, (fact.id,), {"read": score})
+        best = Candidate("extractive", text, p, checks, ids, {"read": score})
         threshold, certificate = self._threshold("order", True)
         reasons = ["order_fact", *self.notes]
         if not best.passed:
             reasons.append("check_failed")
-        elif any(fact.id in turn.evidence and same_question(question, turn.shopper) for turn in history):
+        elif any(ids[0] in turn.evidence and same_question(question, turn.shopper) for turn in history):
             reasons.append("repeated")
         elif certificate is not None or threshold is None:
             reasons.append("uncertified")
@@ -314,11 +317,11 @@ class Answerer:
             reasons.append("shadow")
         verdict: Verdict = ("draft" if self.mode == "shadow" else "answer") if alone else "handoff"
         decision = Decision(
-            verdict, p, threshold, certificate, tuple(reasons), (fact.id,), checks, "extractive", self.mode, "order",
+            verdict, p, threshold, certificate, tuple(reasons), ids, checks, "extractive", self.mode, "order",
             features=best.features,
         )  # fmt: skip
         return Answer(
-            fact.text if verdict == "answer" else "", decision, language, draft=fact.text, candidates=(best,),
+            text if verdict == "answer" else "", decision, language, draft=text, candidates=(best,),
             hits=tuple(hits), seconds=time.perf_counter() - began,
         )  # fmt: skip
 
