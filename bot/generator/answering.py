@@ -206,7 +206,14 @@ class Answerer:
             ids = tuple(h.chunk.id for h in open_ones)
             threshold, certificate = self._threshold("product", was_read(hits))
             decision = Decision(
-                "clarify", candidates[0].p, threshold, certificate, ("several_products",), ids, mode=self.mode
+                "clarify",
+                candidates[0].p,
+                threshold,
+                certificate,
+                ("several_products",),
+                ids,
+                mode=self.mode,
+                features=candidates[0].features,
             )
             options = tuple((h.chunk.products[0], h.chunk.title) for h in open_ones)
             return Answer(

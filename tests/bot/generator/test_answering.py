@@ -187,6 +187,7 @@ async def test_the_reranker_tells_how_many_products_answer() -> None:
 
     assert "clarify" == asked.decision.decision
     assert ("several_products",) == asked.decision.reasons
+    assert 8.0 == asked.decision.features["read"], "what was read is on record"
     assert [("电水壶", "电水壶"), ("咖啡机", "咖啡机")] == list(asked.options)
     assert "除垢剂" in bought.text and "柠檬酸" in one.text
 
