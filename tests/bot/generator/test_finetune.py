@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_the_commands_make_measure_and_deploy_an_adapter_and_refuse_a_worse_one(
 ) -> None:
     monkeypatch.setenv("KEFU_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("KEFU_GENERATOR__MODEL", "tiny")
-    monkeypatch.setattr(training.TrainingPlan, "max_tokens", 4000)
+    monkeypatch.setattr(training, "TrainingPlan", partial(TrainingPlan, max_tokens=4000))  # a token a byte
     get_settings.cache_clear()
     try:
         prepared = run.invoke(finetune, ["prepare", "--count", "40"])

@@ -1,7 +1,6 @@
 """A demo shop of its own for each test, and its client."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ class ShopUnderTest:
 
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[ShopUnderTest]:
-    app = make_app(shop_settings(), database=tmp_path / "shop.db", today=date.today())
+    app = make_app(shop_settings(), database=tmp_path / "shop.db")
     # As `kefu shop` runs it. aiohttp's TestServer would cancel a handler whose client has gone.
     runner = web.AppRunner(app)
     await runner.setup()

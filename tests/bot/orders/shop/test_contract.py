@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import threading
-from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -54,7 +53,7 @@ def live_shop(tmp_path_factory):
     """The shop on a free port, in a thread of its own: schemathesis speaks to it as a stranger."""
     loop = asyncio.new_event_loop()
     path = tmp_path_factory.mktemp("shop") / "shop.db"
-    runner = web.AppRunner(make_app(shop_settings(), database=path, today=date.today()))
+    runner = web.AppRunner(make_app(shop_settings(), database=path))
 
     async def start() -> str:
         await runner.setup()
