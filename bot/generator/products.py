@@ -11,6 +11,8 @@ from bot.generator.wording import content_words, overlap
 from bot.knowledge.retriever import Hit
 
 MOST = 4  # products to choose from
+NEAR = 6.0  # a section whose search score is lower by more is about something else, however it reads
+NEAR_READ = 3.0  # the same for the reranker's log-odds
 ALIKE = 0.0  # log-odds from which a section answers about as well as one that is close to it
 
 
@@ -42,7 +44,8 @@ def _answers_as_well(question: str, first: Hit, other: Hit, place: int) -> bool:
         return False
     if was_read([first]) and was_read([other]):
         read = other.signals["read"]
-        return read >= ANSWERS or (read >= ALIKE and close(first, other))
+        found = first.score - other.score < NEAR and first.signals["read"] - read < NEAR_READ
+        return found and (read >= ANSWERS or (read >= ALIKE and close(first, other)))
     return (
         place == 2
         and abs(first.heading_similarity - other.heading_similarity) <= 0.03

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.generator.products import MOST, products_left_open
@@ -17,6 +19,7 @@ def hit(name: str, product: str, read: float | None, text: str = "Hold the butto
 EARBUDS = hit("earbuds", "Earbuds", 6.8)
 VACUUM = hit("vacuum", "Robot vacuum", 8.2)
 WATCH = hit("watch", "Smartwatch", 3.1)
+PHONE = hit("phone", "Smartphone", 5.5)
 LIGHT = hit("light", "Lamp", -4.0)
 GENERAL = hit("general", "", 7.5)
 
@@ -24,7 +27,9 @@ GENERAL = hit("general", "", 7.5)
 @pytest.mark.parametrize(
     ("question", "hits", "left_open"),
     [
-        ("it won't connect to my phone", [VACUUM, EARBUDS, WATCH, LIGHT], [VACUUM, EARBUDS, WATCH]),
+        ("it won't connect to my phone", [VACUUM, EARBUDS, PHONE, LIGHT], [VACUUM, EARBUDS, PHONE]),
+        ("it won't connect", [VACUUM, WATCH, EARBUDS], [VACUUM, EARBUDS]),  # the watch reads far worse
+        ("it won't connect", [replace(VACUUM, score=8.0), EARBUDS], []),  # the other was found far behind
         ("my earbuds won't connect", [VACUUM, EARBUDS, WATCH], []),  # named
         ("it won't connect", [VACUUM, LIGHT], []),  # one answers
         ("it won't connect", [GENERAL, VACUUM, EARBUDS], []),  # the best holds for every product
