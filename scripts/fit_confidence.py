@@ -326,7 +326,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
     fresh = [one for path, some in shops.items() if held_out(path) for one in some] + demo
-    if share == 1:
+    if not args.reranked_only:
         fresh = random.Random(11).sample(fresh, round(args.read * len(fresh)))
     read_hits(fresh, args.models)
     names = (*FEATURES, *READ_FEATURES)

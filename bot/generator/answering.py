@@ -203,23 +203,7 @@ class Answerer:
             hits = [*bought, *(h for h in hits if h not in open_ones)]  # the others would be quoted beside it
             candidates, open_ones = [self._extractive(query, hits, language, customer_name)], []
         if open_ones:
-            ids = tuple(h.chunk.id for h in open_ones)
-            threshold, certificate = self._threshold("product", was_read(hits))
-            decision = Decision(
-                "clarify",
-                candidates[0].p,
-                threshold,
-                certificate,
-                ("several_products",),
-                ids,
-                mode=self.mode,
-                features=candidates[0].features,
-            )
-            options = tuple((h.chunk.products[0], h.chunk.title) for h in open_ones)
-            return Answer(
-                "", decision, language, (hits[0].chunk,), options, candidates[0].text, tuple(candidates), tuple(hits),
-                time.perf_counter() - began,
-            )  # fmt: skip
+            return self._ask_back(open_ones, candidates, hits, language, began)
         reasons: list[str] = [*self.notes, *(["injection"] if steered else [])]
         hopeful = self.always or self.mode != "strict" or candidates[0].p >= UNRELATED or not was_read(hits)
         if self.generator is not None and self.phrases and hopeful and not steered:
@@ -250,7 +234,7 @@ class Answerer:
         return Reading(query, *await self._read(query, hits, facts))
 
     def _surer(self, readings: Sequence[Reading], language: Language, product: str | None) -> Reading:
-        """The reading whose answer is the surest; where two products are left open, the one that tells which is meant."""
+        """The reading whose answer is the surest; where products are left open, the one that tells which is meant."""
         if len(readings) == 1:
             return readings[0]
 
@@ -492,6 +476,26 @@ class Answerer:
         if self.mode == "certified" and self.certificate is not None:
             return self.certificate.threshold(risk, self.drift.get(risk, 0)), self.certificate.id
         return self.fusion.threshold("reranked" if read else "retrieval", risk == "policy"), None
+
+    def _ask_back(
+        self,
+        left_open: Sequence[Hit],
+        candidates: Sequence[Candidate],
+        hits: Sequence[Hit],
+        language: Language,
+        began: float,
+    ) -> Answer:
+        """One question: which of these hits' products is meant?"""
+        best = candidates[0]
+        threshold, certificate = self._threshold("product", was_read(hits))
+        decision = Decision(
+            "clarify", best.p, threshold, certificate, ("several_products",), tuple(h.chunk.id for h in left_open),
+            mode=self.mode, features=best.features,
+        )  # fmt: skip
+        return Answer(
+            "", decision, language, (hits[0].chunk,), tuple((h.chunk.products[0], h.chunk.title) for h in left_open),
+            best.text, tuple(candidates), tuple(hits), time.perf_counter() - began,
+        )  # fmt: skip
 
     def _handoff(self, reasons: tuple[str, ...], language: Language, began: float) -> Answer:
         decision = Decision("handoff", 0.0, None, None, (*self.notes, *reasons), mode=self.mode)

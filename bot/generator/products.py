@@ -44,8 +44,8 @@ def _answers_as_well(question: str, first: Hit, other: Hit, place: int) -> bool:
         return False
     if was_read([first]) and was_read([other]):
         read = other.signals["read"]
-        found = first.score - other.score < NEAR and first.signals["read"] - read < NEAR_READ
-        return found and (read >= ANSWERS or (read >= ALIKE and close(first, other)))
+        near = first.score - other.score < NEAR and first.signals["read"] - read < NEAR_READ
+        return near and (read >= ANSWERS or (read >= ALIKE and close(first, other)))
     return (
         place == 2
         and abs(first.heading_similarity - other.heading_similarity) <= 0.03

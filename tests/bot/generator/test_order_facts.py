@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import yaml
 
 from bot.generator.answering import FACTS_CLOSE, Turn
+from bot.generator.confidence import Fusion
 from bot.generator.evidence import Evidence
 from bot.generator.prompt import document
 from bot.generator.reranker import load_reranker
@@ -173,9 +175,11 @@ def test_the_packaged_reranker_tells_which_sentence_of_an_order_answers(language
         (PROJECT_ROOT / "tests/fixtures/order_questions.yml").read_text("utf-8")
     )[language]
 
+    strict = Fusion.load().strict
+
     def said(question: str) -> list[str]:
         scores = reranker.score(question, [text for _, text in facts])
-        if max(scores) < 1.2:  # p of strict mode's threshold
+        if 1 / (1 + math.exp(-max(scores))) < strict:
             return []
         return [name for (name, _), s in zip(facts, scores, strict=True) if max(scores) - s < FACTS_CLOSE]
 
