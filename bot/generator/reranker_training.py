@@ -216,9 +216,8 @@ def train_reranker(
                 mine.copy_(kept)
         optimiser.load_state_dict(state["optimiser"])
         start = int(state["step"])
-    fast = (
-        computes_bfloat16()
-    )  # products in bfloat16, sums and weights in float32: half as long again without
+    # Products in bfloat16, sums and weights in float32: half as long again without.
+    fast = computes_bfloat16()
     below: dict[int, Any] = {}  # output of the frozen layers, which never changes
     began, running = time.monotonic(), None
     for step in range(start, total):

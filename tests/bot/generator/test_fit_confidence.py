@@ -65,8 +65,9 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
     questions.write_text("")
     out = tmp_path / "fusion.json"
 
-    script.main(["--knowledge", str(PROJECT_ROOT / "data" / "knowledge"), "--questions", str(questions),
-                 "--parts", "0", "--read", "0.8", "--out", str(out)])  # fmt: skip
+    options = ["--knowledge", str(PROJECT_ROOT / "data" / "knowledge"), "--questions", str(questions),
+               "--parts", "0", "--read", "0.8", "--out", str(out)]  # fmt: skip
+    script.main(options)
 
     printed = capsys.readouterr().out
     written = json.loads(out.read_text())
@@ -82,3 +83,11 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
     weights = dict(zip(fusion.reranked.names, fusion.reranked.weight, strict=True))
     assert weights["read"] > 0.5, "a reader that knows the answers is believed"
     assert 0 < fusion.strict <= fusion.strict_policy <= 1
+
+    out.write_text(json.dumps(written | {"reranked": None, "strict": 0.0}))
+    script.main([*options, "--reranked-only"])
+
+    again = json.loads(out.read_text())
+    kept = ("retrieval", "lexical", "thresholds")
+    assert [written[part] for part in kept] == [again[part] for part in kept]
+    assert again["reranked"] and again["strict"] > 0
