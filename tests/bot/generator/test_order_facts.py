@@ -186,7 +186,9 @@ def test_the_packaged_reranker_tells_which_sentence_of_an_order_answers(language
     right = [q for q, wanted in questions["ask"] if wanted in said(q)]
     wrong = [q for q, wanted in questions["ask"] if said(q) and wanted not in said(q)]
     strangers = [q for q in questions["other"] if said(q)]
+    several = [q for q, _ in questions["ask"] if len(said(q)) > 1]
 
     assert len(right) >= 0.6 * len(questions["ask"])
+    assert len(several) <= 0.25 * len(questions["ask"]), several
     assert len(wrong) <= 0.08 * len(questions["ask"]), wrong
     assert len(strangers) <= 0.07 * len(questions["other"]), strangers
