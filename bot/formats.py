@@ -27,6 +27,11 @@ def shop_timezone() -> tzinfo:
     return ZoneInfo(get_settings().timezone)
 
 
+def shop_today() -> date:
+    """The shop's calendar day now; the server's may be another for hours."""
+    return datetime.now(shop_timezone()).date()
+
+
 def format_money(money: Money, language: Language) -> str:
     """``Money(12990, CNY)`` as ``¥129.90`` (zh) or ``CN¥129.90`` (en)."""
     digits = numbers.get_currency_precision(money.currency)

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from bot.formats import shop_today
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import ENCODERS, EmbeddingCache, Vectors, encoder
 from bot.knowledge.extract import split_sentences
@@ -127,7 +128,7 @@ class HybridRetriever:
         limit: int = 5,
     ) -> list[Hit]:
         """See `Retriever.search`. Without a language, that of the query is preferred."""
-        day = at or date.today()  # noqa: DTZ011 - articles are valid by the shop's calendar day
+        day = at or shop_today()
         allowed = np.array([chunk.holds(at=day, product=product) for chunk in self.chunks], dtype=bool)
         allowed &= self._readable(language or language_of(query), allowed)
         found = np.flatnonzero(allowed)

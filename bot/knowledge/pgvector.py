@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bot.exceptions import KnowledgeError
+from bot.formats import shop_today
 from bot.knowledge.articles import Chunk
 from bot.knowledge.base import default_cache
 from bot.knowledge.encoders import EmbeddingCache, Vectors, encoder
@@ -134,7 +135,7 @@ class PgVectorRetriever:
         """See `Retriever.search`."""
         if not query.strip() or limit < 1:
             return []
-        day = at or date.today()  # noqa: DTZ011 - articles are valid by the shop's calendar day
+        day = at or shop_today()
         wanted = language or language_of(query)
         values: dict[str, Any] = {
             "at": day,

@@ -70,7 +70,7 @@ class Retriever(Protocol):
             query: the shopper's words.
             language: preferred language; the other one is searched when this one has nothing. None: both.
             product: keep chunks for this product and chunks for every product.
-            at: keep chunks valid on this day. None: today.
+            at: keep chunks valid on this day. None: the shop's today.
             limit: how many at most.
         """
         ...

@@ -1,11 +1,13 @@
 """The default retriever: what it finds on a shop it has never seen, and what it must not return."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from bot import formats
 from bot.exceptions import KnowledgeError
 from bot.knowledge import encoders
 from bot.knowledge.articles import parse_article
@@ -93,6 +95,22 @@ def test_expired_and_future_articles_and_other_products_are_left_out():
     assert ids(at=date(2026, 9, 1)) == {"new", "kettle"}
     assert ids(at=date(2026, 9, 1), product="P2") == {"new"}
     assert ids(at=date(2026, 9, 1), product="P1") == {"new", "kettle"}
+
+
+@pytest.mark.parametrize(("zone", "found"), [("Pacific/Kiritimati", "new"), ("Pacific/Pago_Pago", "old")])
+def test_an_article_holds_by_the_calendar_of_the_shop(monkeypatch, zone, found):
+    """Between these two islands lie 25 hours: on the day that has begun on one, it is still the day before on the other."""
+    begun = datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
+    retriever = HybridRetriever(
+        chunks(
+            article("old", "en", "Summer sale", valid_to=str(begun - timedelta(days=1))),
+            article("new", "en", "Summer sale", valid_from=str(begun)),
+        ),
+        fusion=WORDS,
+    )
+    monkeypatch.setattr(formats, "shop_timezone", lambda: ZoneInfo(zone))
+
+    assert [hit.chunk.article_id for hit in retriever.search("summer sale")] == [found]
 
 
 @pytest.mark.parametrize("query", ["", "   ", "\n"])
