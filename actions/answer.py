@@ -177,6 +177,25 @@ class ActionAnswer(Action):
         return [] if found.decided else left_to_person()
 
 
+async def answer_if_sure(
+    service: AnswerService, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn, *, ask_back: bool
+) -> bool:
+    """Answer what nobody routed to the articles, if it may be answered alone; whether it was.
+
+    Args:
+        ask_back: whether the question which product is meant may take the answer's place.
+
+    Only from a section that a reranker has read: what is no question for the articles has a section that lies near all
+    the same, and a search alone cannot tell. A doubt is no reason for a person here, for the same reason.
+    """
+    found = await look_up(service, tracker, turn, turn.text)
+    allowed = ("answer", "clarify") if ask_back else ("answer",)
+    if found.answer.decision.decision not in allowed or not found.read:
+        return False
+    speak(dispatcher, found, tracker, turn, turn.text)
+    return True
+
+
 def speak(
     dispatcher: CollectingDispatcher,
     found: Found,

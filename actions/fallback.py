@@ -12,7 +12,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.answer import look_up, running_service, speak
+from actions.answer import answer_if_sure, running_service
 from actions.human import give_to_person
 from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
@@ -106,19 +106,10 @@ class ActionFallback(Action):
         return await self._missed(dispatcher, tracker, turn)
 
     async def _from_articles(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> bool:
-        """Whether an article answers what no wish could be read from ("how often to replace the filter").
-
-        Said only where the decision to answer alone says so, and a reranker has read the section: what nobody could read a
-        wish from is often no question at all, and a search alone finds something near for anything. A doubt is no
-        reason for a person here, for the same reason.
-        """
+        """Whether an article answers what no wish could be read from ("how often to replace the filter")."""
         if self._service is None or turn.intent == "context_only" or len(content_words(turn.text)) < 2:
             return False
-        found = await look_up(self._service, tracker, turn, turn.text)
-        if not (found.decided and found.read):
-            return False
-        speak(dispatcher, found, tracker, turn, turn.text)
-        return True
+        return await answer_if_sure(self._service, dispatcher, tracker, turn, ask_back=True)
 
     def _missed_before(self, tracker: Tracker) -> bool:
         """Whether nothing could be made of the message before this one either."""

@@ -22,6 +22,7 @@ from rasa_sdk.interfaces import ActionExecutionRejection
 
 from actions import replies
 from actions.alternatives import fitness
+from actions.answer import answer_if_sure, running_service
 from actions.names import intent_of, phrase_of, wish_button
 from actions.notes import recall_note
 from actions.packet import task_facts
@@ -31,10 +32,12 @@ from actions.tasks import Option, Stack, Task
 from actions.turn import LISTENING, Turn, read_turn
 from bot.context import FLOWS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
+from bot.generator.service import AnswerService
 from bot.generator.tone import acknowledgement
 from bot.message import Button, Language
 from bot.orders.models import Operation, Order
 from bot.references import fold, read_choice
+from bot.rule_questions import asks_rule
 from bot.sentiment import read_sentiment
 from bot.wishes import QUESTIONS, apart
 
@@ -224,6 +227,9 @@ class TopicAction(Action, ABC):
     writes: ClassVar[bool] = False
     operations: ClassVar[tuple[Operation, ...]] = ()  # that it may end in; they say which orders suit
 
+    def __init__(self, service: AnswerService | None = None) -> None:
+        self._service = service or running_service()
+
     def name(self) -> str:
         return f"{self.topic}_form"
 
@@ -252,6 +258,10 @@ class TopicAction(Action, ABC):
             return [*explained, *([] if active else [FollowupAction(LISTENING)])]
         if tracker.latest_action_name != "action_answer" and _asks_besides(turn):
             return [FollowupAction("action_answer")]  # which passes the message back
+        # With an order named, the policy's verdict on it says more than the rule.
+        alone = not (active or turn.pressed or turn.wishes or turn.value("order_number"))
+        if self._service is not None and alone and asks_rule(turn.text, turn.intent):
+            await answer_if_sure(self._service, dispatcher, tracker, turn, ask_back=False)
         return await self._begin(dispatcher, turn, stack, tracker.slots.get("order_number"))
 
     async def _begin(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from actions.return_goods import ReturnGoodsForm
 from bot.orders.shop.samples import sample
+from tests.actions.test_answer import ReadsOrders
 
 
 async def begin(talk, name, text="我要退货"):
@@ -122,3 +124,45 @@ async def test_a_reason_is_corrected_over_the_plan(world, shopper):
     await talk.say("其实是不想要了", "correct", entities={"reason": "changed_mind"})
 
     assert "没办法办理" in talk.text, "past seven days a change of mind is refused"
+
+
+async def asked_of_articles(shopper, text: str, word: str):
+    """A message read as the wish to return, where a reranker finds the answer in the section with `word`."""
+    talk, service = shopper(), ReadsOrders(word)
+    talk.actions["return_goods_form"] = ReturnGoodsForm(service)
+    return await talk.say(text, "return_request"), service
+
+
+async def test_a_rule_that_was_asked_for_is_said_before_the_return_begins(world, shopper):
+    talk, _ = await asked_of_articles(shopper, "拆封了退货期限还有吗", "签收后")
+
+    rule, question = talk.said
+    assert (
+        "7天" in rule.text
+        and rule.kefu["citations"]
+        and rule.kefu["explain"]["answer"]["decision"] == "answer"
+    )
+    assert "订单号" in question.text and talk.loop == "return_goods_form"
+
+    order = sample("return_day3")
+    await talk.say(f"{order.number} {order.phone_tail}")
+    assert "哪件商品" in talk.text  # and the return goes on
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("拆封了退货期限还有吗", "没有一条这样说"),  # no section answers: not a word about it, and no person
+        ("我要退货，退货期限内", "签收后"),  # no question
+        (
+            f"拆封了 {sample('return_day3').number} 退货期限还有吗",
+            "签收后",
+        ),  # the policy will judge this very order
+    ],
+)
+async def test_otherwise_the_return_begins_at_once(world, shopper, text, word):
+    talk, service = await asked_of_articles(shopper, text, word)
+
+    assert all("citations" not in said.kefu for said in talk.said) and talk.handoff is None
+    assert talk.loop == "return_goods_form"
+    assert bool(service.asked) == (word != "签收后")
