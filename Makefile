@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export RASA_TELEMETRY_ENABLED := false
 export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 
-.PHONY: evaluate soak run test setup train lint typecheck unit conversations e2e clean help
+.PHONY: evaluate soak run test coverage setup train lint typecheck unit conversations e2e clean help
 
 run: setup train ## set everything up, start all programs, print the page to chat on
 	@exec $(KEFU) up
@@ -17,6 +17,9 @@ help:            ## show this list
 
 test: setup      ## set everything up and run every test
 	@scripts/test.sh
+
+coverage: setup  ## the same, and the lines that no test runs
+	@KEFU_COVERAGE=1 scripts/test.sh
 
 setup: $(STAMP)  ## the Python environment in .venv
 

@@ -26,9 +26,14 @@ step "conversations" .venv/bin/kefu test
 # one by one. A test that fails is tried once more, because two noisy cores can be late; it is reported as
 # rerun, and failing twice is a failure.
 rerun=(--reruns 1 --reruns-delay 2 -rR)
-step "tests" .venv/bin/python -m pytest -q -n auto --dist loadfile "${rerun[@]}" \
-  -m "not e2e and not browser and not services" --cov --cov-report= "$@"
+# Counting lines costs minutes, so only `make coverage` does it.
+count=() append=()
+if [ -n "${KEFU_COVERAGE:-}" ]; then
+  count=(--cov --cov-report=) append=(--cov --cov-append --cov-report=term:skip-covered)
+fi
+step "tests" .venv/bin/python -m pytest -q -n auto --dist loadfile "${rerun[@]}" "${count[@]}" \
+  -m "not e2e and not browser and not services" "$@"
 scripts/browser.sh
-step "end to end" .venv/bin/python -m pytest -q "${rerun[@]}" \
-  -m "e2e or browser or services" --cov --cov-append --cov-report=term:skip-covered "$@"
+step "end to end" .venv/bin/python -m pytest -q "${rerun[@]}" "${append[@]}" \
+  -m "e2e or browser or services" --durations=15 "$@"
 printf '\n\033[32mall passed in %s s\033[0m\n' "$SECONDS"
