@@ -38,6 +38,7 @@ from bot.handoff import ownership, promises
 from bot.handoff.ownership import Ownership
 from bot.message import Button, Handoff, Inbound, Reply
 from channels.channel import Channel, Conversation, Delivery
+from channels.lane import Lane
 from channels.limits import MessageLimits
 from channels.store import Draft, Received, Store, Waiting, inbox, new_id
 from channels.texts import language_of, say
@@ -143,11 +144,11 @@ class Gateway:
         self._slots = asyncio.Semaphore(concurrency)
         self._max_backlog = max_backlog
         self._backlog = 0
-        self._turns: dict[str, asyncio.Task[None]] = {}
-        self._deliveries: dict[str, asyncio.Task[None]] = {}
-        self._again: set[tuple[str, str]] = set()  # (lane, conversation) that was poked while it worked
+        self._turns = Lane(lambda conversation: self._leased("turn", conversation, self._work_turns))
+        self._deliveries = Lane(
+            lambda conversation: self._leased("delivery", conversation, self._work_deliveries)
+        )
         self._finished: dict[str, list[asyncio.Future[None]]] = {}
-        self._timers: set[asyncio.TimerHandle] = set()
         self._seen: dict[str, int] = {}  # last sequence number of the conversations shown here
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
@@ -168,9 +169,7 @@ class Gateway:
     async def stop(self) -> None:
         """Stop between two steps; nothing is lost by stopping in the middle of one."""
         self._stopping = True
-        for timer in self._timers:
-            timer.cancel()
-        tasks = [*self._turns.values(), *self._deliveries.values()]
+        tasks = [*self._turns.close(), *self._deliveries.close()]
         if self._sweeper is not None:
             tasks.append(self._sweeper)
         if tasks:
@@ -183,6 +182,11 @@ class Gateway:
         for channel in self.channels.values():
             await channel.stop()
         await self.wake.stop()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a turn or a delivery is under way here."""
+        return bool(self._turns.busy or self._deliveries.busy)
 
     # in
 
@@ -259,9 +263,9 @@ class Gateway:
                     await self._not_read(connection, conversation, message_id)
         self._backlog += 1
         self.wake.wake(conversation.id)
-        self._poke("turn", conversation.id)
+        self._turns.poke(conversation.id)
         if freed or refused:
-            self._poke("delivery", conversation.id)
+            self._deliveries.poke(conversation.id)
         return Received(message_id, conversation.id, seq, False)
 
     async def _not_read(
@@ -310,13 +314,13 @@ class Gateway:
         """The passive answer left (or, with another verdict, did not)."""
         await self.store.settle(messages, delivery)
         for conversation in {message.conversation for message in messages}:
-            self._poke("delivery", conversation)
+            self._deliveries.poke(conversation)
 
     async def deliver_held(self, conversation: str) -> None:
         """What had to be held may go out now: the platform opened its window again."""
         async with self.store.write() as connection:
             await self.store.unhold(connection, conversation)
-        self._poke("delivery", conversation)
+        self._deliveries.poke(conversation)
 
     async def all_delivered(self, conversation: str, timeout: float) -> bool:
         """Wait until nothing is on its way to the shopper any more. False when something is after `timeout` seconds."""
@@ -349,7 +353,7 @@ class Gateway:
                 self.store, connection, conversation, current, owner, agent=agent, reason=reason
             )
         self.wake.wake(conversation)
-        self._poke("turn", conversation)
+        self._turns.poke(conversation)
         for hook in self.on_owner:
             try:
                 await hook(conversation, current, changed)
@@ -385,7 +389,7 @@ class Gateway:
                     connection, draft.id, conversation, None, "sent", reply.explain, reply.receipts
                 )
         self.wake.wake(conversation)
-        self._poke("delivery", conversation)
+        self._deliveries.poke(conversation)
         return seq
 
     async def say_as_system(
@@ -416,7 +420,7 @@ class Gateway:
                 )
                 await promises.make(connection, conversation, reply.promises, at=now_ms())
         self.wake.wake(conversation)
-        self._poke("delivery", conversation)
+        self._deliveries.poke(conversation)
         return seq
 
     async def call_person(self, conversation: str, handoff: Handoff, reply: Reply, *, key: str) -> bool:
@@ -456,7 +460,7 @@ class Gateway:
                 {"reason": handoff.reason, "goal": handoff.goal, "packet": packet, "key": key}, audience="desk",
             )  # fmt: skip
         self.wake.wake(conversation)
-        self._poke("delivery", conversation)
+        self._deliveries.poke(conversation)
         return current.owner != "person"
 
     async def write_event(
@@ -470,38 +474,8 @@ class Gateway:
 
     # lanes
 
-    def _poke(self, lane: str, conversation: str) -> None:
-        """Let a lane look at a conversation; at once, or again when it is at work on it."""
-        if self._stopping:
-            return
-        running = self._turns if lane == "turn" else self._deliveries
-        if conversation in running:
-            self._again.add((lane, conversation))
-            return
-        work = self._work_turns if lane == "turn" else self._work_deliveries
-        task = asyncio.create_task(self._lane(lane, conversation, work))
-        running[conversation] = task
-
-        def finished(_: asyncio.Task[None]) -> None:
-            running.pop(conversation, None)
-            if (lane, conversation) in self._again:
-                self._again.discard((lane, conversation))
-                self._poke(lane, conversation)
-
-        task.add_done_callback(finished)
-
-    def _poke_at(self, lane: str, conversation: str, at: int) -> None:
-        """Poke at a time (ms)."""
-        loop = asyncio.get_running_loop()
-
-        def due() -> None:
-            self._timers.discard(timer)
-            self._poke(lane, conversation)
-
-        timer = loop.call_later(max(0.0, (at - now_ms()) / 1000) + 0.01, due)
-        self._timers.add(timer)
-
-    async def _lane(self, lane: str, conversation: str, work: Callable[[str], Awaitable[None]]) -> None:
+    async def _leased(self, lane: str, conversation: str, work: Callable[[str], Awaitable[None]]) -> None:
+        """Work on a conversation that no sibling works on."""
         try:
             if not await self.store.lease(lane, conversation, self.id, self.patience.lease):
                 return  # a sibling works on it; the sweep looks again
@@ -529,10 +503,10 @@ class Gateway:
                 await self.store.give_back_claims()
                 turns, deliveries = await self.store.due()
                 self._backlog = await self.store.backlog()
-                for conversation in turns - self._turns.keys():
-                    self._poke("turn", conversation)
-                for conversation in deliveries - self._deliveries.keys():
-                    self._poke("delivery", conversation)
+                for conversation in turns - self._turns.busy:
+                    self._turns.poke(conversation)
+                for conversation in deliveries - self._deliveries.busy:
+                    self._deliveries.poke(conversation)
                 await self._look_for_siblings_events()
             except asyncio.CancelledError:
                 raise
@@ -567,7 +541,7 @@ class Gateway:
                         await self._to_person(later)
                         break
                 else:
-                    self._poke_at("turn", conversation, head.next_at)
+                    self._turns.poke_at(conversation, head.next_at)
                     return
                 continue
             async with self._slots:
@@ -908,7 +882,7 @@ class Gateway:
                 reply = Reply(text=say("dialogue_down", known.language), buttons=(_person_button(known),))
                 await self._store_reply(connection, waiting, known, reply, _APOLOGY, "system")
         self.wake.wake(known.id)
-        self._poke("delivery", known.id)
+        self._deliveries.poke(known.id)
 
     async def _reopen(self, known: Conversation, owner: Ownership, inbound: Inbound | None) -> Ownership:
         """A shopper who writes after the end begins anew with the bot, or goes on with the same person."""
@@ -941,7 +915,7 @@ class Gateway:
             if not done.done():
                 done.set_result(None)
         self.wake.wake(waiting.conversation)
-        self._poke("delivery", waiting.conversation)
+        self._deliveries.poke(waiting.conversation)
 
     def _payloads(self, buttons: Sequence[Button]) -> tuple[tuple[str, str, str], ...]:
         """(token, title, payload): only token and title ever leave the gateway."""
@@ -983,7 +957,7 @@ class Gateway:
             if not messages or self._stopping:
                 return
             if due > now_ms():
-                self._poke_at("delivery", conversation, due)
+                self._deliveries.poke_at(conversation, due)
                 return
             if channel.capabilities.passive:
                 messages = await self.store.claim(messages)

@@ -27,6 +27,7 @@ from channels.channel import Conversation
 from channels.desk.acts import Acts
 from channels.desk_adapters.adapter import DeskAdapter, Thread, is_from
 from channels.gateway import Gateway
+from channels.lane import Lane
 from channels.store import Event, conversations, events, outbox
 
 logger = logging.getLogger(__name__)
@@ -99,8 +100,7 @@ class Bridge:
         self.language = language
         self.adapter: DeskAdapter | None = None
         self.state = "starting"  # starting, ready, degraded
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._lane = Lane(self._work)
         self._locks: dict[str, asyncio.Lock] = {}
         self._fresh: set[str] = set()  # threads this process has shown lines to
         self._look = asyncio.Event()
@@ -114,7 +114,9 @@ class Bridge:
 
     async def start(self) -> None:
         assert self.adapter is not None, "a bridge leads to an adapter"
-        self._stop_listening = self.gateway.wake.listen("*", lambda conversation, _: self._poke(conversation))
+        self._stop_listening = self.gateway.wake.listen(
+            "*", lambda conversation, _: self._lane.poke(conversation)
+        )
         await self.adapter.start()
         self._watch = asyncio.create_task(self._watching())
 
@@ -122,7 +124,7 @@ class Bridge:
         assert self.adapter is not None, "a bridge leads to an adapter"
         if self._stop_listening is not None:
             self._stop_listening()
-        tasks = [*self._tasks.values(), *([self._watch] if self._watch else [])]
+        tasks = [*self._lane.close(), *([self._watch] if self._watch else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -135,7 +137,7 @@ class Bridge:
         for look in itertools.count():
             try:
                 for conversation in await self.behind():
-                    self._poke(conversation)
+                    self._lane.poke(conversation)
                 if look % 1800 == 0:
                     await self._forget_seen()
             except Exception:  # the outermost door of this task; the next look tries again
@@ -169,21 +171,6 @@ class Bridge:
         )
         async with self.store.read() as connection:
             return list((await connection.execute(query)).scalars())
-
-    def _poke(self, conversation: str) -> None:
-        if conversation in self._tasks:
-            self._again.add(conversation)
-            return
-        task = asyncio.create_task(self._work(conversation))
-        self._tasks[conversation] = task
-
-        def finished(_: asyncio.Task[None]) -> None:
-            self._tasks.pop(conversation, None)
-            if conversation in self._again and not task.cancelled():
-                self._again.discard(conversation)
-                self._poke(conversation)
-
-        task.add_done_callback(finished)
 
     async def _work(self, conversation: str) -> None:
         try:

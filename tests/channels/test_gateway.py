@@ -85,8 +85,7 @@ class House:
         for _ in range(600):
             if await self.gateway.store.backlog() == 0:
                 turns, deliveries = await self.gateway.store.due()
-                lanes = self.gateway._turns or self.gateway._deliveries
-                if not turns and not deliveries and not lanes:
+                if not turns and not deliveries and not self.gateway.at_work:
                     return
             await asyncio.sleep(0.01)
         raise AssertionError("the gateway did not come to rest")

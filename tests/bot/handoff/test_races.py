@@ -272,7 +272,7 @@ async def race(number: int, gateway: Gateway, rounds: Rounds, dice: random.Rando
 async def settle(gateway: Gateway) -> None:
     for _ in range(3000):
         turns, deliveries = await gateway.store.due()
-        if not turns and not deliveries and not gateway._turns and not gateway._deliveries:
+        if not turns and not deliveries and not gateway.at_work:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the gateway did not come to rest")

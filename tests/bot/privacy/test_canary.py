@@ -63,7 +63,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 async def rest(site: Site) -> None:
     for _ in range(500):
-        if await site.gateway.store.backlog() == 0 and not site.gateway._turns:
+        if await site.gateway.store.backlog() == 0 and not site.gateway.at_work:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the gateway did not come to rest")

@@ -127,7 +127,7 @@ class House:
     async def quiet(self) -> None:
         for _ in range(3000):
             turns, deliveries = await self.gateway.store.due()
-            if not turns and not deliveries and not self.gateway._turns and not self.gateway._deliveries:
+            if not turns and not deliveries and not self.gateway.at_work:
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("the gateway did not come to rest")

@@ -403,7 +403,7 @@ async def test_every_error_code_has_its_reaction(
     assert (state, 1) == (row.state, house.wechat.calls["send"])
     if wait is not None:
         assert wait - 5 < row.next_at / 1000 - time.time() <= wait
-    await house.until(lambda: not house.gateway._deliveries)
+    await house.until(lambda: not house.gateway.at_work)
     known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
     assert known is not None and known.reachable is (code not in (40003, 43004))
     assert house.channel._accounts["shop"].passive_only is (code in (48001, 50002))

@@ -1,0 +1,66 @@
+"""Work on conversations: one conversation's pieces one after the other, conversations side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Set
+
+from bot.database import now_ms
+
+
+class Lane:
+    """One kind of work, done by `work(conversation)`, which deals with its own errors.
+
+    Whoever has something to do for a conversation pokes it. A conversation that is poked while it is worked on is
+    looked at once more afterwards, however often that was: work reads what there is to do, so nothing is counted.
+    """
+
+    def __init__(self, work: Callable[[str], Awaitable[None]]) -> None:
+        self._work = work
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._closed = False
+
+    @property
+    def busy(self) -> Set[str]:
+        """The conversations being worked on."""
+        return self._tasks.keys()
+
+    def poke(self, conversation: str) -> None:
+        """Look at a conversation; at once, or again when it is being worked on."""
+        if self._closed:
+            return
+        if conversation in self._tasks:
+            self._again.add(conversation)
+            return
+        task = asyncio.create_task(self._run(conversation))
+        self._tasks[conversation] = task
+        task.add_done_callback(lambda _: self._finished(conversation))
+
+    def poke_at(self, conversation: str, at: int) -> None:
+        """Poke at a time (ms)."""
+
+        def due() -> None:
+            self._timers.discard(timer)
+            self.poke(conversation)
+
+        seconds = max(0.0, (at - now_ms()) / 1000) + 0.01
+        timer = asyncio.get_running_loop().call_later(seconds, due)
+        self._timers.add(timer)
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Begin nothing more. Returns what is still at work, for the caller to wait for or to cancel."""
+        self._closed = True
+        for timer in self._timers:
+            timer.cancel()
+        return [*self._tasks.values()]
+
+    async def _run(self, conversation: str) -> None:
+        await self._work(conversation)
+
+    def _finished(self, conversation: str) -> None:
+        self._tasks.pop(conversation, None)
+        if conversation in self._again:
+            self._again.discard(conversation)
+            self.poke(conversation)
