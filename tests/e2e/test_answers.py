@@ -182,3 +182,24 @@ async def test_the_product_is_asked_for_once_and_then_answered_about(
     assert "answer" == decisions(answering)[-1]["decision"], decisions(answering)[-1]
     assert decisions(answering)[-1]["evidence"][0].startswith("earbuds/")
     assert answer.replies[-1].citations
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_rule_is_told_before_the_return_begins(
+    answering: Assistant, open_chat: OpenChat, language: str
+) -> None:
+    questions = {
+        "zh": ["吊牌剪了还能退货吗", "吊牌剪掉了还能退货吗"],
+        "en": [
+            "can I return it without the original packaging",
+            "can I still return it without the original box",
+        ],
+    }[language]
+
+    shopper, said, decided = await ask(answering, open_chat, language, questions)
+
+    assert "answer" == decided["decision"], decided
+    assert said.replies[0].citations and "bot" == said.owner
+    order = sample("return_day3" if language == "zh" else "return_day3_en")
+    said = await shopper.say(f"{order.number}, {order.phone_tail}")
+    assert said.buttons, f"the return goes on: {shopper.transcript}"
