@@ -13,8 +13,8 @@
     Its text.
 
 A file without ``##`` is one chunk. ``## Question {#anchor}`` gives the chunk a name of its own, so that
-it keeps its id when sections before it come or go. This module knows files and text; it does not know
-how chunks are searched.
+it keeps its id when sections before it come or go. ``<!-- comments -->`` are for the authors and are no part
+of a chunk. This module knows files and text; it does not know how chunks are searched.
 """
 
 from __future__ import annotations
@@ -36,10 +36,14 @@ KEYS = ("id", "language", "valid_from", "valid_to", "products", "risk")
 LANGUAGES = ("zh", "en")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
+_HEADING = re.compile(r"[ ]{0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
+_EMPTY_HEADING = re.compile(r"[ ]{0,3}(#{1,2})[ \t]*")
+# One '#' without a blank may be meant ("#1 in tests"), and a missing title is noticed anyway.
+_NO_BLANK = re.compile(r"[ ]{0,3}(#{2,6})([^# \t].*)")
 _ANCHOR = re.compile(r"(.*?)[ \t]*\{#([A-Za-z0-9._-]+)\}")
-_FENCE = re.compile(r"[ ]{0,3}(```|~~~)")
-_YAML_LINE = re.compile(r"line (\d+)")
+# As in CommonMark: what follows ``` on its line holds no backtick, or it is code within a sentence.
+_FENCE = re.compile(r"[ ]{0,3}(?:(`{3,})[^`]*|(~{3,}).*)")
+_FENCE_END = re.compile(r"[ ]{0,3}(`{3,}|~{3,})[ \t]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +304,12 @@ def _checked(
     risk = front.get("risk")
     if risk is not None and (not isinstance(risk, str) or not risk.strip()):
         raise KnowledgeError(f"{where('risk')}: risk must be one word, for example policy.")
+    risk = risk and risk.strip().lower()  # "Policy" would be a class of its own, judged more leniently
+    if risk == "order":
+        raise KnowledgeError(
+            f"{where('risk')}: the class 'order' is kept for answers about a shopper's own order. "
+            "Use another word, for example policy, or remove the line."
+        )
     language = cast(Language, front["language"])
     return article_id, language, first, last, tuple(str(item) for item in listed), risk
 
@@ -323,7 +333,7 @@ def _sections(lines: list[str], start: int, path: Path) -> tuple[str, list[_Sect
                 "remove the heading."
             )
 
-    for number, line, level, content in _marked(lines, start):
+    for number, line, level, content in _marked(lines, start, path):
         if level == 1 and title is None:
             if any(part.strip() for part in text) or current[0] is not None:
                 raise KnowledgeError(
@@ -365,22 +375,72 @@ def _sections(lines: list[str], start: int, path: Path) -> tuple[str, list[_Sect
     return title, sections
 
 
-def _marked(lines: list[str], start: int) -> Iterator[tuple[int, str, int, str]]:
-    """(line number from 1, line, heading level or 0, heading text) for every line of the body."""
-    fence: str | None = None
-    for number, line in enumerate(lines[start:], start=start + 1):
-        mark = _FENCE.match(line)
-        if mark and fence is None:
-            fence = mark[1]
-        elif mark and mark[1] == fence:
-            fence = None
-        heading = _HEADING.fullmatch(line) if fence is None and not mark else None
-        if heading is None and fence is None and re.fullmatch(r"#{1,2}[ \t]*", line):
-            yield number, line, len(line.strip()), ""
-        elif heading:
+def _marked(lines: list[str], start: int, path: Path) -> Iterator[tuple[int, str, int, str]]:
+    """(line number from 1, line, heading level or 0, heading text) for every line of the body, without comments."""
+    for number, line, code in _uncommented(lines, start, path):
+        heading = None if code else _HEADING.fullmatch(line)
+        empty = None if code or heading else _EMPTY_HEADING.fullmatch(line)
+        if heading:
             yield number, line, len(heading[1]), heading[2].strip()
+        elif empty:
+            yield number, line, len(empty[1]), ""
+        elif not code and (joined := _NO_BLANK.fullmatch(line)):
+            signs, words = joined[1], joined[2].strip()
+            raise KnowledgeError(
+                f"{path}:{number}: '{line.strip()}' is no heading, because '{signs}' needs an ordinary blank after it. "
+                f"Write '{signs} {words}', or begin the line with another sign if it is text."
+            )
         else:
             yield number, line, 0, ""
+
+
+def _uncommented(lines: list[str], start: int, path: Path) -> Iterator[tuple[int, str, bool]]:
+    """(line number from 1, line without comments, whether it belongs to a code fence). Code keeps its comments."""
+    fence, fence_line = "", 0
+    comment_line = 0  # where a comment began that is still open
+    for number, line in enumerate(lines[start:], start=start + 1):
+        if fence:
+            end = _FENCE_END.fullmatch(line)
+            if end and end[1].startswith(fence):
+                fence = ""
+            yield number, line, True
+            continue
+        shown = line
+        opened = None if comment_line else _FENCE.fullmatch(line)
+        if opened is None:
+            shown, comment_line = _without_comments(line, number, comment_line)
+            opened = _FENCE.fullmatch(shown)
+        if opened:
+            fence, fence_line = opened[1] or opened[2], number
+        yield number, shown, bool(opened)
+    if comment_line:
+        raise KnowledgeError(
+            f"{path}:{comment_line}: the comment '<!--' does not end. Close it with '-->'; "
+            "to show it to shoppers, put it between two lines '```'."
+        )
+    if fence:
+        raise KnowledgeError(
+            f"{path}:{fence_line}: the code that begins here does not end. "
+            f"Close it with a line '{fence}', or remove this line."
+        )
+
+
+def _without_comments(line: str, number: int, since: int) -> tuple[str, int]:
+    """The line without comments, and the line where the comment began that is open at its end, or 0."""
+    if not since and "<!--" not in line:
+        return line, 0
+    shown, at = "", 0
+    while True:
+        if not since:
+            begin = line.find("<!--", at)
+            if begin < 0:
+                return (shown + line[at:]).rstrip(), 0
+            shown += line[at:begin]
+            since, at = number, begin + 2  # "<!-->" is a whole comment
+        end = line.find("-->", at)
+        if end < 0:
+            return shown.rstrip(), since
+        since, at = 0, end + 3
 
 
 def missing_translations(articles: Iterable[Article]) -> list[str]:

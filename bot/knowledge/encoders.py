@@ -11,18 +11,22 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from bot.exceptions import KnowledgeError
 
+log = structlog.get_logger()
 Vectors = npt.NDArray[np.float32]
+Result = TypeVar("Result")
 Kind = Literal["query", "passage"]
 
 ENCODERS = ("use", "e5")
@@ -115,31 +119,16 @@ def encoder(name: str) -> Encoder:
 class EmbeddingCache:
     """Vectors kept by encoder and content hash in one SQLite file. A lost or broken file costs only time.
 
-    Without a path nothing is kept.
+    Programs share the file, so it is removed only when it is no database any more. One that is locked, full or
+    read-only is left alone: what it lacks is encoded again, and the log says so once. Without a path nothing is kept.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._reported = False
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._prepare(path)
-            except sqlite3.DatabaseError:
-                path.unlink(missing_ok=True)
-                self._prepare(path)
-
-    @staticmethod
-    def _prepare(path: Path) -> None:
-        connection = sqlite3.connect(path, timeout=10)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
-            )
-            connection.commit()
-        finally:
-            connection.close()
+            self._with_table(path, lambda _: None, None)
 
     def encode(self, model: Encoder, texts: Sequence[str], kind: Kind) -> Vectors:
         """As `model.encode`, looking up what was encoded before."""
@@ -159,36 +148,71 @@ class EmbeddingCache:
     def _read(self, keys: set[bytes]) -> dict[bytes, Vectors]:
         if self._path is None or not keys:
             return {}
-        found: dict[bytes, Vectors] = {}
         ordered = list(keys)
-        with self._lock:
-            connection = sqlite3.connect(self._path, timeout=10)
-            try:
-                for start in range(0, len(ordered), 500):
-                    part = ordered[start : start + 500]
-                    marks = ",".join("?" * len(part))
-                    rows = connection.execute(
-                        f"SELECT key, vector FROM embeddings WHERE key IN ({marks})",  # noqa: S608 - only marks
-                        part,
-                    )
-                    found.update((key, np.frombuffer(blob, dtype=np.float32)) for key, blob in rows)
-            finally:
-                connection.close()
-        return found
+
+        def read(connection: sqlite3.Connection) -> dict[bytes, Vectors]:
+            found: dict[bytes, Vectors] = {}
+            for start in range(0, len(ordered), 500):
+                part = ordered[start : start + 500]
+                marks = ",".join("?" * len(part))
+                rows = connection.execute(
+                    f"SELECT key, vector FROM embeddings WHERE key IN ({marks})",  # noqa: S608 - only marks
+                    part,
+                )
+                found.update((key, np.frombuffer(blob, dtype=np.float32)) for key, blob in rows)
+            return found
+
+        return self._with_table(self._path, read, {})
 
     def _write(self, vectors: dict[bytes, Vectors]) -> None:
         if self._path is None:
             return
+        rows = [(key, vector.astype(np.float32).tobytes()) for key, vector in vectors.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", rows)
+            connection.commit()
+
+        self._with_table(self._path, write, None)
+
+    def _with_table(
+        self, path: Path, work: Callable[[sqlite3.Connection], Result], otherwise: Result
+    ) -> Result:
+        """What `work` returns with a connection to the file; `otherwise` when the file cannot be used."""
         with self._lock:
-            connection = sqlite3.connect(self._path, timeout=10)
             try:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
-                    [(key, vector.astype(np.float32).tobytes()) for key, vector in vectors.items()],
-                )
-                connection.commit()
-            finally:
-                connection.close()
+                try:
+                    return _on_file(path, work)
+                except sqlite3.Error as exc:
+                    if not _is_broken(exc):
+                        raise
+                    for end in ("", "-wal", "-shm"):
+                        path.with_name(path.name + end).unlink(missing_ok=True)
+                return _on_file(path, work)
+            except (sqlite3.Error, OSError) as exc:
+                if not self._reported:
+                    self._reported = True
+                    log.warning("embeddings are not kept", file=str(path), reason=str(exc))
+        return otherwise
+
+
+def _on_file(path: Path, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=10)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'embeddings'").fetchone():
+            # A new file, or one that somebody removed while the program ran.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+            )
+            connection.commit()
+        return work(connection)
+
+
+def _is_broken(error: sqlite3.Error) -> bool:
+    """Whether the file is no database, or a damaged one; not when it is only locked, full or read-only."""
+    # The lower byte: the rest says where the damage is. Errors of the module itself carry no code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -84,6 +84,7 @@ class HybridRetriever:
         cache: EmbeddingCache | None = None,
         fusion: Fusion | None = None,
         vectors: Mapping[str, tuple[Vectors, Vectors]] | None = None,
+        readable: bool = False,
     ) -> None:
         """Index the chunks.
 
@@ -91,6 +92,8 @@ class HybridRetriever:
             cache: where embeddings are kept between starts; None keeps nothing.
             fusion: methods and weights.
             vectors: per encoder the vectors of headings and texts, when somebody has them already.
+            readable: the chunks were chosen for a question's language by somebody who sees all of the shop's; what
+                these few have in common says nothing about translations.
         """
         self.chunks = tuple(chunks)
         self.fusion = fusion or Fusion()
@@ -112,6 +115,7 @@ class HybridRetriever:
         if self.chunks and "words" in self.fusion.weights:
             full = [f"{path} {text}" for path, text in zip(paths, texts, strict=True)]
             self._words = WordIndex(full, encoder(PIECES), cache)
+        self._all_readable = readable
         self._languages = np.array([chunk.language for chunk in self.chunks])
         self._by_language = {
             language: {chunk.article_id for chunk in self.chunks if chunk.language == language}
@@ -200,7 +204,7 @@ class HybridRetriever:
         has nothing at all.
         """
         same: npt.NDArray[np.bool_] = self._languages == language
-        if not (same & allowed).any():
+        if self._all_readable or not (same & allowed).any():
             return np.ones(len(self.chunks), dtype=bool)
         mine = self._by_language[language]
         other = self._by_language["en" if language == "zh" else "zh"]

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
+_EMPHASIS = re.compile(r"(\*\*|__|`+)(?=\S)(.+?)(?<=\S)\1")
 _ITALIC = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])")
 _MARK = re.compile(r"^[ \t]*(?:>[ \t]?|#{1,6}[ \t]+)+")
 _BULLET = re.compile(r"^[ \t]*[-*+][ \t]+")
-_RULE = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$|^[ \t]*(?:```|~~~).*$")
-_TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
+_RULE = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$|^[ \t]*(?:`{3,}[^`]*|~{3,}.*)$")
+_DASHES = r"[ \t]*(?::?-{2,}:?|:-:?|-:)[ \t]*"  # a single dash is a cell that says "none"
+_TABLE_RULE = re.compile(rf"^[ \t]*\|?{_DASHES}(?:\|{_DASHES})*\|?[ \t]*$")
+_PIPE = re.compile(r"(?<!\\)\|")
+_FRAME = re.compile(r"^\||(?<!\\)\|$")
+_BLOCK = re.compile(r"[ ]{0,3}(?:>|#{1,6}[ \t]|[-*+][ \t]+[^|\s])")  # begins something else and ends a table
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
 def plain_lines(markdown: str) -> list[str]:
     """Lines of text: links keep their words, table rows become ``head: cell`` pairs, list items keep a dash.
 
-    A row of a table means nothing without its heads, so they are repeated in every row.
+    A row of a table means nothing without its heads, so they are repeated in every row. A row with more cells than
+    heads is given without them: which head belongs to which cell would be a guess.
     """
     lines: list[str] = []
     heads: list[str] = []
@@ -29,10 +34,11 @@ def plain_lines(markdown: str) -> list[str]:
         if "|" in line and _TABLE_RULE.match(following) and "|" in following:
             heads = _cells(line)
             continue
-        if heads and line.strip().startswith("|"):
+        if heads and "|" in line and not _BLOCK.match(line):
             cells = _cells(line)
+            named = heads if len(cells) <= len(heads) else [""] * len(cells)
             pairs = [
-                f"{head}: {cell}" if head else cell for head, cell in zip(heads, cells, strict=False) if cell
+                f"{head}: {cell}" if head else cell for head, cell in zip(named, cells, strict=False) if cell
             ]
             lines.append("; ".join(pairs))
             continue
@@ -51,7 +57,8 @@ def plain(markdown: str) -> str:
 
 
 def _cells(row: str) -> list[str]:
-    return [_words(cell) for cell in row.strip().strip("|").split("|")]
+    """The cells of a row. One pipe at each end is its frame: a second one stands for an empty cell."""
+    return [_words(cell.replace("\\|", "|")) for cell in _PIPE.split(_FRAME.sub("", row.strip()))]
 
 
 def _words(text: str) -> str:

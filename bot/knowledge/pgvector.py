@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -29,6 +29,9 @@ from bot.knowledge.tokens import concepts, fold, language_of, tokens
 from bot.message import Language
 
 CANDIDATES = 40  # per encoder, field and for words
+CONNECT_SECONDS = 5  # a shopper waits meanwhile
+STATEMENT_SECONDS = 10
+ROWS = 100  # inserted with one statement
 
 _TABLE = """
 CREATE EXTENSION IF NOT EXISTS vector;
@@ -46,13 +49,23 @@ CREATE INDEX IF NOT EXISTS kefu_chunks_heading_e5 ON kefu_chunks USING hnsw (hea
 """
 _COLUMNS = ("heading_use", "body_use", "heading_e5", "body_e5")
 
-# In the language asked for, or an article that does not have it.
-_FILTER = """
+_HOLDS = """
     (valid_from IS NULL OR valid_from <= %(at)s) AND (valid_to IS NULL OR valid_to >= %(at)s)
     AND (%(product)s::text IS NULL OR products = '{}' OR %(product)s = ANY (products))
-    AND (language = %(language)s OR NOT EXISTS (
-        SELECT 1 FROM kefu_chunks twin WHERE twin.article_id = c.article_id AND twin.language = %(language)s))
 """
+# What `HybridRetriever` asks about all chunks of a shop: whether any article is translated, and whether none
+# in the language asked for holds.
+_SHOP = f"""
+    SELECT EXISTS (SELECT 1 FROM kefu_chunks one JOIN kefu_chunks twin USING (article_id)
+        WHERE one.language = %(language)s AND twin.language <> %(language)s) AS translated,
+    NOT EXISTS (SELECT 1 FROM kefu_chunks WHERE language = %(language)s AND {_HOLDS}) AS nothing
+"""  # noqa: S608 - only text from this module
+# In the language asked for, or an article that a shop with translations does not have in it.
+_FILTER = f"""
+    {_HOLDS} AND (language = %(language)s OR (SELECT nothing FROM shop)
+        OR (SELECT translated FROM shop) AND NOT EXISTS (
+            SELECT 1 FROM kefu_chunks twin WHERE twin.article_id = c.article_id AND twin.language = %(language)s))
+"""  # noqa: S608
 
 
 class PgVectorRetriever:
@@ -77,14 +90,37 @@ class PgVectorRetriever:
         self._lock = threading.Lock()
         self._url = url
         try:
-            self._connection = psycopg2.connect(url)
-            with self._connection, closing(self._connection.cursor()) as cursor:
+            # Without a limit of time: it waits while another program fills the table.
+            with closing(self._connected(search=False)) as making, making, closing(making.cursor()) as cursor:
                 cursor.execute(_TABLE)
+            self._connection = self._connected()
         except psycopg2.Error as exc:
-            raise KnowledgeError(
-                f"PostgreSQL cannot hold the articles: {str(exc).strip()}. Check the address, and that the pgvector "
-                "extension is installed on the server (CREATE EXTENSION vector)."
-            ) from exc
+            raise _refused(exc) from exc
+
+    def _connected(self, *, search: bool = True) -> Any:
+        """A new connection. One to search with gives up after a while and looks far enough."""
+        import psycopg2
+
+        limits: dict[str, int] = {
+            "connect_timeout": CONNECT_SECONDS,
+            # A server that is cut off in the middle of a question is noticed as well.
+            "tcp_user_timeout": STATEMENT_SECONDS * 1000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        }
+        own = psycopg2.extensions.parse_dsn(self._url)  # the shop's address may set them
+        made = psycopg2.connect(self._url, **{key: value for key, value in limits.items() if key not in own})
+        try:
+            with made, closing(made.cursor()) as cursor:
+                seconds = STATEMENT_SECONDS if search else 0
+                cursor.execute("SELECT set_config('statement_timeout', %s, false)", (f"{seconds}s",))
+                if search:
+                    _look_further(cursor)
+        except psycopg2.Error:
+            made.close()
+            raise
+        return made
 
     def fingerprint(self) -> str | None:
         """What `index` was told that the table holds; None for a table nobody filled."""
@@ -96,32 +132,47 @@ class PgVectorRetriever:
 
         Args:
             fingerprint: kept beside them, so that the next program need not do it again.
+
+        Raises:
+            KnowledgeError: the server cannot be reached or refuses them.
         """
+        import psycopg2
+        from psycopg2.extras import execute_values
+
         vectors: dict[str, Vectors] = {}
         for name in ("use", "e5"):
             model = encoder(name)
             vectors[f"heading_{name}"] = self._cache.encode(model, [heading_text(c) for c in chunks], "query")
             vectors[f"body_{name}"] = self._cache.encode(model, [body_text(c) for c in chunks], "passage")
-        with self._lock, self._connection, closing(self._connection.cursor()) as cursor:
-            cursor.execute("LOCK TABLE kefu_chunks IN EXCLUSIVE MODE")  # two programs that start together
-            cursor.execute("DELETE FROM kefu_chunks")
-            cursor.execute("COMMENT ON TABLE kefu_chunks IS %s", (fingerprint,))
+
+        def rows() -> Iterator[tuple[Any, ...]]:
             for place, chunk in enumerate(chunks):
                 words = f"{' '.join(chunk.heading_path)} {chunk.text}"
-                cursor.execute(
-                    "INSERT INTO kefu_chunks VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                    (
-                        chunk.id,
-                        chunk.article_id,
-                        chunk.language,
-                        list(chunk.products),
-                        chunk.valid_from,
-                        chunk.valid_to,
-                        sorted({*tokens(words), *concepts(words)}),
-                        json.dumps(_to_json(chunk), ensure_ascii=False),
-                        *(_literal(vectors[column][place]) for column in _COLUMNS),
-                    ),
+                yield (
+                    chunk.id,
+                    chunk.article_id,
+                    chunk.language,
+                    list(chunk.products),
+                    chunk.valid_from,
+                    chunk.valid_to,
+                    sorted({*tokens(words), *concepts(words)}),
+                    json.dumps(_to_json(chunk), ensure_ascii=False),
+                    *(_literal(vectors[column][place]) for column in _COLUMNS),
                 )
+
+        try:
+            # A connection of its own: questions go on finding the old articles meanwhile.
+            with (
+                closing(self._connected(search=False)) as filling,
+                filling,
+                closing(filling.cursor()) as cursor,
+            ):
+                cursor.execute("LOCK TABLE kefu_chunks IN EXCLUSIVE MODE")  # two programs that start together
+                cursor.execute("DELETE FROM kefu_chunks")
+                cursor.execute("COMMENT ON TABLE kefu_chunks IS %s", (fingerprint,))
+                execute_values(cursor, "INSERT INTO kefu_chunks VALUES %s", rows(), page_size=ROWS)
+        except psycopg2.Error as exc:
+            raise _refused(exc) from exc
 
     def search(
         self,
@@ -158,7 +209,7 @@ class PgVectorRetriever:
             "LIMIT %(many)s)"
         )
         statement = (
-            f"SELECT content, {', '.join(f'{column}::text' for column in _COLUMNS)} FROM kefu_chunks "  # noqa: S608
+            f"WITH shop AS ({_SHOP}) SELECT content, {', '.join(f'{column}::text' for column in _COLUMNS)} FROM kefu_chunks "  # noqa: S608
             f"WHERE id IN ({' UNION '.join([*near, shared])}) ORDER BY id"
         )
         rows = self._select(statement, values)
@@ -170,34 +221,52 @@ class PgVectorRetriever:
             for place, column in enumerate(_COLUMNS)
         }
         vectors = {name: (parsed[f"heading_{name}"], parsed[f"body_{name}"]) for name in ("use", "e5")}
-        exact = HybridRetriever(chunks, cache=self._cache, fusion=self._fusion, vectors=vectors)
+        # What languages the shop writes is judged by the database: it sees the articles that are not near, too.
+        exact = HybridRetriever(
+            chunks, cache=self._cache, fusion=self._fusion, vectors=vectors, readable=True
+        )
         return exact.search(query, language=wanted, product=product, at=day, limit=limit)
 
     def _select(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Rows of a query. A connection the server has ended is made again, once.
 
         Raises:
-            KnowledgeError: the server cannot be reached.
+            KnowledgeError: the server cannot be reached, or takes too long.
         """
         import psycopg2
 
         with self._lock:
-            for again in (True, False):
+            while True:
+                fresh = bool(self._connection.closed)
                 try:
+                    if fresh:
+                        self._connection = self._connected()
                     with self._connection, closing(self._connection.cursor()) as cursor:
                         cursor.execute(statement, values)
                         return list(cursor.fetchall())
-                except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
-                    if not again:
+                except psycopg2.Error as exc:
+                    if fresh or not self._connection.closed:
                         raise KnowledgeError(f"PostgreSQL does not answer: {str(exc).strip()}") from exc
-                    try:
-                        self._connection = psycopg2.connect(self._url)
-                    except psycopg2.OperationalError as gone:
-                        raise KnowledgeError(f"PostgreSQL does not answer: {str(gone).strip()}") from gone
-        raise AssertionError("the loop returns or raises")
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _look_further(cursor: Any) -> None:
+    """Let an HNSW index go on until enough chunks pass the filters: left alone it looks at 40, whatever they are."""
+    cursor.execute("SELECT '[0]'::vector")  # loads the extension, whose settings are not known before
+    cursor.execute("SELECT current_setting('hnsw.iterative_scan', true)")
+    if cursor.fetchone()[0] is not None:
+        cursor.execute("SET hnsw.iterative_scan = relaxed_order")
+    else:  # pgvector before 0.8
+        cursor.execute("SET hnsw.ef_search = 1000")  # the most it takes
+
+
+def _refused(error: Exception) -> KnowledgeError:
+    return KnowledgeError(
+        f"PostgreSQL cannot hold the articles: {str(error).strip()}. Check the address, and that the pgvector "
+        "extension is installed on the server (CREATE EXTENSION vector)."
+    )
 
 
 def _literal(vector: Vectors) -> str:

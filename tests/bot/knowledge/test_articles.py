@@ -85,6 +85,12 @@ def test_a_file_without_sections_is_one_chunk():
         ("---\nid: a\nlanguage: en\n---\n# T\nx\n# Second\ny", 7, "Use '## ' for sections"),
         ("---\nid: a\nlanguage: en\n---\n# T\n", 5, "has no text"),
         ("---\nid: a\nlanguage: en\n---\n# T\n## Q {#x}\na\n## R {#x}\nb", 8, "already used on line 6"),
+        ("---\nid: a\nlanguage: en\n---\n# T\nx\n<!-- a\n-->y <!-- b\n## Q\nz", 8, "Close it with '-->'"),
+        ("---\nid: a\nlanguage: en\n---\n# T\nx\n```\n## Q\ny", 7, "Close it with a line '```'"),
+        ("---\nid: a\nlanguage: en\n---\n# T\nx\n~~~~\n~~~\n## Q\ny", 7, "Close it with a line '~~~~'"),
+        ("---\nid: a\nlanguage: zh\n---\n# T\nx\n##退货\ny", 7, "Write '## 退货'"),
+        ("---\nid: a\nlanguage: zh\n---\n# T\nx\n ##\u3000退货\ny", 7, "Write '## 退货'"),
+        ("---\nid: a\nlanguage: en\nrisk: Order\n---\n# T\nx", 4, "Use another word"),
     ],
 )
 def test_a_bad_article_is_refused_with_file_line_and_remedy(source, line, remedy):
@@ -95,7 +101,47 @@ def test_a_bad_article_is_refused_with_file_line_and_remedy(source, line, remedy
     assert remedy in str(refusal.value)
 
 
-@given(st.text(max_size=300))
+def body(text: str) -> list[tuple[str, str, int]]:
+    article = parse(f"---\nid: a\nlanguage: zh\n---\n# 标题\n{text}")
+    return [(chunk.heading, chunk.text, chunk.line) for chunk in article.chunks]
+
+
+def test_comments_are_no_part_of_an_article_and_keep_their_lines():
+    found = body(
+        "<!-- 旧规则\n## 换货期限\n30天内可换。\n-->\n## 退货 <!-- new --> {#back}\n"
+        "7天。<!-- internal: cost price 3 yuan --> 免费。<!--> 好。\n<!--\n```\n--> 完"
+    )
+    assert found == [("退货", "7天。 免费。 好。\n\n\n 完", 10)]
+    assert body("<!-- a --> <!-- b -->\n<!-- c\nd --> x") == [("标题", "x", 5)]
+
+
+def test_a_code_fence_keeps_its_comments():
+    code = "```html\n<!-- shown\n```"
+    assert body(f"{code}\n## 退货\n7天。") == [("标题", code, 5), ("退货", "7天。", 9)]
+
+
+def test_backticks_in_a_line_of_text_open_no_fence():
+    line = "```SF123``` 是快递单号"
+    assert body(f"{line}\n## 退货\n7天。") == [("标题", line, 5), ("退货", "7天。", 7)]
+
+
+def test_a_fence_ends_with_its_own_sign_at_its_own_length():
+    code = "````\n```\n~~~~\n```` x\n## 不是\n`````"
+    assert body(f"{code}\n## 退货\n7天。") == [("标题", code, 5), ("退货", "7天。", 12)]
+
+
+def test_a_heading_may_stand_up_to_three_blanks_in():
+    assert body(" ## 退货\n7天。\n   ## 换货 {#swap}\n#1\n    ## 代码") == [
+        ("退货", "7天。", 6),
+        ("换货", "#1\n    ## 代码", 8),
+    ]
+
+
+def test_the_class_of_risk_is_one_however_it_is_written():
+    assert parse("---\nid: a\nlanguage: en\nrisk: ' Policy '\n---\n# T\nx").risk == "policy"
+
+
+@given(st.text(max_size=300) | st.text(alphabet="#`~<!-> x\n", max_size=80))
 def test_any_text_is_an_article_or_a_knowledge_error(text):
     """No file an author can write ends in another exception."""
     for source in (text, f"---\nid: a\nlanguage: en\n---\n{text}", f"---\n{text}\n---\n# T\nx"):

@@ -1,11 +1,14 @@
 """The default retriever: what it finds on a shop it has never seen, and what it must not return."""
 
+import sqlite3
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import structlog
 
 from bot import formats
 from bot.exceptions import KnowledgeError
@@ -69,6 +72,17 @@ def test_an_article_without_translation_is_found_from_the_other_language():
             article("parking", "en", "Parking in front of the shop"),
         )
     ).search("停车", language="zh", limit=3)
+
+    assert {hit.chunk.id for hit in found} == {"tuning/zh#1", "parking/en#1"}
+
+
+def test_chunks_chosen_by_a_database_are_all_readable():
+    """Of the candidates none may have its translation beside it: that says nothing about the shop."""
+    found = HybridRetriever(
+        chunks(article("tuning", "zh", "钢琴调律"), article("parking", "en", "Parking")),
+        fusion=WORDS,
+        readable=True,
+    ).search("停车", language="zh")
 
     assert {hit.chunk.id for hit in found} == {"tuning/zh#1", "parking/en#1"}
 
@@ -183,6 +197,73 @@ def test_a_broken_cache_file_costs_time_and_nothing_else(tmp_path):
     path = tmp_path / "e.db"
     path.write_bytes(b"not a database, but long enough to look like one" * 10)
     assert EmbeddingCache(path).encode(Counting(), ["abc"], "query")[0].tolist() == [3, 1]
+
+
+def test_a_damaged_cache_is_made_again_while_the_program_runs(tmp_path):
+    path, model = tmp_path / "e.db", Counting()
+    cache = EmbeddingCache(path)
+    path.write_bytes(b"not a database, but long enough to look like one" * 10)
+
+    cache.encode(model, ["abc"], "query")
+    cache.encode(model, ["abc"], "query")
+
+    assert model.seen == ["abc"]
+
+
+@pytest.mark.parametrize("gone", ["file", "folder", "table"])
+def test_a_cache_that_is_removed_while_the_program_runs_is_made_again(tmp_path, gone):
+    path, model = tmp_path / "cache" / "e.db", Counting()
+    cache = EmbeddingCache(path)
+    if gone == "table":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP TABLE embeddings")
+            connection.commit()
+    else:
+        path.unlink()
+    if gone == "folder":
+        for rest in path.parent.iterdir():
+            rest.unlink()
+        path.parent.rmdir()
+
+    cache.encode(model, ["abc"], "query")
+    cache.encode(model, ["abc"], "query")
+
+    assert model.seen == ["abc"]
+
+
+@pytest.mark.parametrize(
+    "reason", ["database is locked", "database or disk is full", "attempt to write a readonly database"]
+)
+def test_a_cache_that_cannot_be_used_is_kept_and_reported_once(tmp_path, monkeypatch, reason):
+    path = tmp_path / "e.db"
+    EmbeddingCache(path).encode(Counting(), ["abc"], "query")
+    before = path.read_bytes()
+
+    def refuses(*_, **__):
+        raise sqlite3.OperationalError(reason)
+
+    monkeypatch.setattr(encoders.sqlite3, "connect", refuses)
+    with structlog.testing.capture_logs() as logged:
+        cache = EmbeddingCache(path)
+        assert cache.encode(Counting(), ["abc"], "query")[0].tolist() == [3, 1]
+
+    assert path.read_bytes() == before
+    assert [(entry["event"], entry["reason"]) for entry in logged] == [("embeddings are not kept", reason)]
+
+
+def test_a_cache_that_another_program_locks_is_left_alone(tmp_path, monkeypatch):
+    path, model = tmp_path / "e.db", Counting()
+    cache = EmbeddingCache(path)
+    connect = sqlite3.connect
+    monkeypatch.setattr(encoders.sqlite3, "connect", lambda path, timeout: connect(path, timeout=0))
+    with closing(connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        cache.encode(model, ["abc"], "query")
+        EmbeddingCache(path)
+    cache.encode(model, ["abc"], "query")
+    cache.encode(model, ["abc"], "query")
+
+    assert model.seen == ["abc", "abc"]
 
 
 def test_an_unknown_encoder_is_refused_with_the_known_ones():
