@@ -77,7 +77,6 @@ class Found:
     number: str | None
     grant: Grant | None
     order: Order | None
-    versions: dict[str, str]
 
     @property
     def decided(self) -> bool:
@@ -113,7 +112,7 @@ async def look_up(service: AnswerService, tracker: Tracker, turn: Turn, question
         answer = Answer("", Decision("handoff", 0.0, None, None, ("not_ready",)), language)
     log.info("answer_decided", conversation=turn.conversation, decision=answer.decision.decision,
              reasons=answer.decision.reasons, p=round(answer.decision.p_correct, 3), seconds=round(answer.seconds, 3))  # fmt: skip
-    return Found(answer, number, grant, order, service.versions)
+    return Found(answer, number, grant, order)
 
 
 class ActionAnswer(Action):
@@ -209,7 +208,7 @@ def speak(
     explain = {
         "answer": answer.decision.as_json(),
         "reasons": list(answer.decision.reasons),
-        "versions": {f"answer.{part}": value for part, value in found.versions.items()},
+        "versions": {f"answer.{part}": value for part, value in answer.versions.items()},
     }
     language = answer.language
     if answer.decision.decision == "clarify":
@@ -310,7 +309,8 @@ def history(tracker: Tracker) -> list[Exchange]:
             decided = (kefu.get("explain") or {}).get("answer") or {}
             exchanges[-1]["asked"] |= bool(decided)
             if decided.get("decision") == "answer":
-                exchanges[-1] |= {"kefu": text, "evidence": tuple(decided.get("evidence") or ())}
-            elif text and not exchanges[-1]["kefu"]:
-                exchanges[-1]["kefu"] = text
+                evidence = tuple(decided.get("evidence") or ())
+                # What was said of an order is nothing that the generator sees, and neither is what a flow said.
+                of_order = any(one.startswith("order:") for one in evidence)
+                exchanges[-1] |= {"kefu": "" if of_order else text, "evidence": evidence}
     return [Exchange(**one) for one in exchanges[:-1][-REMEMBERED:]]

@@ -516,7 +516,7 @@ async def check_certificate(settings: Settings) -> AsyncIterator[Finding]:
             "make one with `kefu calibrate`, or set generator.mode to strict",
         )
         return
-    levels = Audits.load(settings.data_path(FILE)).levels
+    levels = Audits.load(settings.data_path(FILE)).of(certificate.id).levels if certificate else {}
     for risk, level in sorted(levels.items()):
         yield Finding(
             "certificate",

@@ -94,6 +94,7 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()
     hits: tuple[Hit, ...] = ()
     seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)  # of all that answered
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class Answerer:
         drift: how many alarms the drift monitor has raised, by risk class.
         always: ask the generator even where no reply of its could be let through, to measure it.
         notes: reasons that every decision carries.
+        versions: of model, articles and the rest, for the audit trail.
     """
 
     retriever: Retriever
@@ -146,7 +148,8 @@ class Answerer:
     phrases: bool = True
     drafts: int = 1
     always: bool = False
-    notes: tuple[str, ...] = ()  # reasons that every decision of this answerer carries
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
     statistics: ChunkStatistics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -217,7 +220,7 @@ class Answerer:
                 candidates.insert(0, reply)
             except (GeneratorError, TimeoutError):
                 reasons.append("generator_failed")
-        return self._decide(question, language, hits, candidates, history, reasons, began)
+        return self._decide(question, language, hits, candidates, history, reasons, began, able)
 
     async def _find(
         self, query: str, language: Language, product: str | None, at: date | None, facts: Sequence[Evidence]
@@ -227,7 +230,10 @@ class Answerer:
         Raises:
             KnowledgeError: the articles cannot be searched.
         """
-        hits = self.retriever.search(query, language=language, product=product, at=at, limit=BACKGROUND)
+        # In a thread: the search of a large shop, or of one whose articles lie in PostgreSQL, must not hold up everybody else.
+        hits = await asyncio.to_thread(
+            self.retriever.search, query, language=language, product=product, at=at, limit=BACKGROUND
+        )
         hits = [h for h in hits if without_injection(h.chunk.text)]
         if not hits and not facts:
             return Reading(query, [], [], True)
@@ -352,7 +358,7 @@ class Answerer:
         shown = hits[: EVIDENCE_READ if was_read(hits) else EVIDENCE]
         evidence = [evidence_of(h.chunk) for h in shown]
         messages = build_messages(
-            question, evidence, language=language, history=[(t.shopper, t.kefu) for t in history]
+            question, evidence, language=language, history=[(t.shopper, t.kefu) for t in history if t.kefu]
         )
         read = was_read(hits)
         if read and self.drafts > 1 and isinstance(self.generator, Drafting):
@@ -404,6 +410,7 @@ class Answerer:
         history: Sequence[Turn],
         reasons: list[str],
         began: float,
+        able: bool,
     ) -> Answer:
         passed = [c for c in candidates if c.passed]
         failed = [c for c in candidates if not c.passed]
@@ -411,12 +418,18 @@ class Answerer:
         # Without a reranker two voices on different chunks are two opinions: the more doubtful one counts.
         p = best.p if was_read(hits) or not passed else min(c.p for c in passed)
         by_id = {h.chunk.id: h.chunk for h in hits}
-        cited = by_id[best.evidence[0]]
-        risk = "policy" if (cited.risk or "") in POLICY_RISKS else (cited.risk or "product")
-        threshold, certificate = self._threshold(risk, was_read(hits))
         own = next((c for c in passed if c.voice == "extractive"), best)
-        if was_read(hits) and threshold is not None and p < threshold <= own.p:
-            best, p = own, own.p  # the reply is the more doubtful of the two: the article's own words are not
+        # The reply is the more doubtful of the two, the article's own words are not. Measured by strict mode's threshold in every
+        # mode: which voice speaks must not hang on a certificate that is to judge the voices that spoke.
+        risk = risk_of([by_id[i] for i in own.evidence])
+        if was_read(hits) and p < self.fusion.threshold("reranked", risk == "policy") <= own.p:
+            best, p = own, own.p
+        cited = by_id[best.evidence[0]]
+        said = [by_id[i] for i in best.evidence] if best.voice == "extractive" else [cited]
+        risk = risk_of(said)
+        threshold, certificate = self._threshold(risk, was_read(hits))
+        if certificate is not None and not able:
+            threshold = None  # it was earned with the reranker reading, which is busy or down
         body = normalise(" ".join((*cited.heading_path, cited.text))).lower()
 
         if not passed:
@@ -428,7 +441,7 @@ class Answerer:
             )
         elif repeats(question, best, history):
             reasons.append("repeated")
-        elif any(n not in body for n in named_things(question) if any(c.isdigit() for c in n)):
+        elif any(not stands_in(n, body) for n in named_things(question) if any(c.isdigit() for c in n)):
             reasons.append("product_unknown")
         elif lacks_value(question, best.text):
             reasons.append("value_missing")
@@ -465,7 +478,7 @@ class Answerer:
             text=best.text if verdict == "answer" else "",
             decision=decision,
             language=language,
-            chunks=tuple(by_id[i] for i in best.evidence) if best.voice == "extractive" else (cited,),
+            chunks=tuple(said),
             draft=best.text if passed else "",
             candidates=tuple(candidates),
             hits=tuple(hits),
@@ -505,6 +518,22 @@ class Answerer:
 def document_of(chunk: Chunk) -> str:
     """A chunk as the reranker reads it."""
     return document(" - ".join(dict.fromkeys(chunk.heading_path)), plain_text(without_injection(chunk.text)))
+
+
+def risk_class(risk: str | None) -> str:
+    """The class that an article's `risk` is judged in."""
+    return "policy" if risk in POLICY_RISKS else risk or "product"
+
+
+def risk_of(chunks: Sequence[Chunk]) -> str:
+    """The class that a reply from these chunks is judged in: policy as soon as one of them is."""
+    classes = [risk_class(chunk.risk) for chunk in chunks]
+    return "policy" if "policy" in classes else classes[0]
+
+
+def stands_in(name: str, text: str) -> bool:
+    """Whether a model number stands in a text as a whole: "X1" does not in "X10"."""
+    return re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", text) is not None
 
 
 def lacks_value(question: str, text: str) -> bool:

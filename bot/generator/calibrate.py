@@ -6,8 +6,9 @@
     kefu calibrate show
 
 A label is one line {conversation, at, p, wrong, risk} (`risk` is a class such as policy or product, `at`
-ISO 8601), written by a person about one reply; one reply per conversation is used. Labels are split by
-time: the earlier ones choose the grid, the later ones certify and are used for nothing else.
+ISO 8601; `alone` false is a draft that no shopper got from the bot), written by a person about one reply; one reply
+per conversation is used. Labels are split by time: the earlier ones choose the grid, the later ones certify and are
+used for nothing else.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ import typer
 
 from bot.database import make_engine
 from bot.exceptions import GeneratorError
+from bot.generator.answering import risk_class
 from bot.generator.binding import machine_hashes, machine_versions
 from bot.generator.calibration import auroc, certify_strata, e_aurc, ece
 from bot.generator.certificate import Certificate, issue
 from bot.generator.drift import FILE as DRIFT_FILE
-from bot.generator.drift import Audits
+from bot.generator.drift import NO_CERTIFICATE, Audits
+from bot.generator.jsonl import numbered_lines, texts_of
 from bot.handoff.labels import Judged, for_calibration
 from bot.knowledge.base import Knowledge, default_folder
 from bot.migrations import upgrade
@@ -42,47 +45,52 @@ calibrate = typer.Typer(
 
 @dataclass(frozen=True)
 class Label:
-    """A person's word on one reply. `wrong` is true for anything but correct, complete and within policy."""
+    """A person's word on one reply. `wrong` is true for anything but correct, complete and within policy; `alone` is
+    false for a draft that a person sent, edited or discarded."""
 
     conversation: str
     at: str
     p: float
     wrong: bool
     risk: str = "product"
+    alone: bool = True
 
 
-def read_labels(path: Path) -> list[Label]:
+def read_labels(path: Path, *, alone: bool = False) -> list[Label]:
     """Read labels; one per conversation, drawn by a fixed seed.
+
+    Args:
+        alone: only those of answers that were given alone; a label that does not say is of such an answer.
 
     Raises:
         GeneratorError: names file, line and remedy.
     """
-    if not path.is_file():
-        raise GeneratorError(f"{path}: there is no such file. Give a JSONL file with one label per line.")
     labels = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path, GeneratorError):
         try:
             raw = json.loads(line)
             p = float(raw["p"])
             if not 0 <= p <= 1:
                 raise ValueError("p must lie between 0 and 1")
-            if not isinstance(raw["wrong"], bool):
-                raise TypeError("wrong must be true or false")
+            if not isinstance(raw["wrong"], bool) or not isinstance(raw.get("alone", True), bool):
+                raise TypeError("wrong, and alone where it is given, must be true or false")
+            conversation = texts_of(raw["conversation"])
+            if len(conversation) != 1:
+                raise TypeError("conversation must be one name that is not blank")
             label = Label(
-                str(raw["conversation"]),
+                conversation[0],
                 str(raw.get("at", "")),
                 p,
                 raw["wrong"],
-                str(raw.get("risk") or "product"),
+                risk_class(str(raw.get("risk") or "")),
+                raw.get("alone", True),
             )
         except (ValueError, KeyError, TypeError) as exc:
             raise GeneratorError(
                 f"{path}:{number}: not a label ({exc!r}). Wanted: conversation, at, p, wrong (true or false), risk."
             ) from exc
         labels.append(label)
-    return one_each(labels)
+    return one_each(label for label in labels if label.alone or not alone)
 
 
 def one_each(labels: Iterable[Label]) -> list[Label]:
@@ -147,6 +155,7 @@ def export_labels(
     wanted = [one for one in judged if every_version or one.versions == machine]
     names = ("conversation", "at", "p", "wrong", "risk", "alone")
     lines = (json.dumps({name: getattr(one, name) for name in names}) + "\n" for one in wanted)
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("".join(lines), encoding="utf-8")
     left_out = len(judged) - len(wanted)
     typer.echo(
@@ -178,17 +187,22 @@ def certify(
     """Turn labels into a certificate for exactly this model, adapter, prompt, index and policy."""
     settings = get_settings()
     found = read_labels(labels)
-    hashes = machine_hashes(settings, _articles(settings))
-    certificate = certify_labels(found, settings, hashes)
+    articles = _articles(settings)
+    certificate = certify_labels(found, settings, machine_hashes(settings, articles))
     target = out or settings.data_path("certificate.json")
+    in_use = settings.generator.certificate
     certificate.save(target)
-    settings.data_path(DRIFT_FILE).unlink(missing_ok=True)  # a new certificate begins without alarms
+    # A new certificate begins without alarms; one made beside the certificate in use leaves that one's as they are.
+    if in_use is None or in_use.resolve() == target.resolve():
+        settings.data_path(DRIFT_FILE).unlink(missing_ok=True)
     _page(report or target.with_suffix(".html"), certificate, found)
     for name, c in certificate.classes.items():
         said = "nothing can be answered alone" if c.threshold is None else (
             f"p >= {c.threshold:.3f} answers {c.coverage:.0%}; {c.errors} wrong of {c.answered}, risk <= {c.upper_bound:.1%}"
         )  # fmt: skip
         typer.echo(f"{name:10s} alpha {c.alpha:.0%} delta {c.delta:.0%} n {c.n}: {said}")
+    for name in sorted({risk_class(chunk.risk) for chunk in articles.chunks} - set(certificate.classes)):
+        typer.echo(f"{name:10s} has no label: what its articles answer goes to a person")
     typer.echo(
         f"certificate {certificate.id}: {target}. Set generator.mode: certified and generator.certificate."
     )
@@ -204,21 +218,29 @@ def audit(
     """Count audited answers. After an alarm the class's next stricter certified threshold is used, then none."""
     settings = get_settings()
     file = settings.data_path(DRIFT_FILE)
-    audits = Audits.load(file)
     path = settings.generator.certificate
     certificate = Certificate.load(path) if path else None
+    audits = Audits.load(file).of(certificate.id if certificate else NO_CERTIFICATE)
     known = set(audits.conversations)
-    found = read_labels(labels) if labels else _judged_alone(settings, certificate)
+    found = read_labels(labels, alone=True) if labels else _judged_alone(settings, certificate)
     fresh = [one for one in found if one.conversation not in known and one.risk != "order"]
-    alarmed = set()
+    alarmed, below = set(), 0
     for one in fresh:
+        # Answers of before an alarm say nothing against the stricter threshold that was not in use then.
+        if certificate and not _would_be_given(certificate, one, audits.levels.get(one.risk, 0)):
+            below += 1
+            continue
         promised = certificate.promised(one.risk) if certificate else None
         alpha, delta = promised or (_alpha(settings, one.risk), settings.generator.delta)
         if audits.observe(one.risk, one.wrong, alpha=alpha, delta=delta):
             alarmed.add(one.risk)
     audits.count(one.conversation for one in fresh)
     audits.save(file)
-    typer.echo(f"{len(fresh)} new audits of {len(found)}; {len(audits.conversations)} in all")
+    typer.echo(
+        f"{len(fresh) - below} new audits of {len(found)}"
+        + (f", {below} more below the present thresholds" if below else "")
+        + f"; {len(audits.conversations)} conversations in all"
+    )
     for risk, m in sorted(audits.monitors.items()):
         typer.echo(
             f"{risk:10s} {m.seen} audits, {m.wrong} wrong, {m.alpha:.0%} promised; e-value {m.wealth:.2f} "
@@ -252,12 +274,18 @@ def _judged_alone(settings: Settings, certificate: Certificate | None) -> list[L
     now = machine_versions(settings, _articles(settings))
     judged = asyncio.run(_judged(settings))
     return one_each(
-        Label(one.conversation, one.at, one.p, one.wrong, one.risk)
+        Label(one.conversation, one.at, one.p, one.wrong, risk_class(one.risk))
         for one in judged
         if one.alone
         and one.versions == now
         and (certificate is None or _time(one.at) > _time(certificate.made_at))
     )
+
+
+def _would_be_given(certificate: Certificate, label: Label, alarms: int) -> bool:
+    """Whether an answer of this p would be given alone now."""
+    threshold = certificate.threshold(label.risk, alarms)
+    return threshold is not None and label.p >= round(threshold, 4)  # decisions keep four places of p
 
 
 def _time(text: str) -> datetime:
@@ -271,7 +299,7 @@ def _articles(settings: Settings) -> Knowledge:
 
 def _alpha(settings: Settings, risk: str) -> float:
     section = settings.generator
-    return section.alpha_policy if risk in ("policy", "money") else section.alpha
+    return section.alpha_policy if risk == "policy" else section.alpha
 
 
 def _page(path: Path, certificate: Certificate, labels: Sequence[Label]) -> None:
@@ -283,6 +311,7 @@ def _page(path: Path, certificate: Certificate, labels: Sequence[Label]) -> None
     images = plots([x.p for x in labels], [float(x.wrong) for x in labels], lines)
     pictures = "".join(f"<img alt='' src='{i}'>" for i in images)
     said = html.escape(json.dumps(asdict(certificate), ensure_ascii=False, indent=2))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Kefu: certificate</title><style>{STYLE}</style>"
         f"<h1>Certificate {certificate.id}</h1>{pictures}<pre>{said}</pre></html>",

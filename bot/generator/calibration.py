@@ -43,14 +43,6 @@ def clopper_pearson_upper(errors: int, answered: int, delta: float) -> float:
     return float(beta.ppf(1 - delta, errors + 1, answered - errors))
 
 
-def errors_allowed(alpha: float, delta: float, errors: int = 0) -> int:
-    """The smallest number of answered items at which `errors` wrong ones still certify alpha."""
-    n = errors + 1
-    while binomial_p_value(errors, n, alpha) > delta:
-        n += 1
-    return n
-
-
 @dataclass(frozen=True)
 class Certified:
     """A threshold and what is known about it. `threshold` None: nothing could be certified."""
@@ -158,22 +150,6 @@ def certify_strata(
     return out
 
 
-def conformal_risk_threshold(scores: ArrayLike, wrong: ArrayLike, *, alpha: float) -> float | None:
-    """Smallest threshold whose expected share of wrong automated answers among all chats is at most alpha.
-
-    Conformal risk control (Angelopoulos et al. 2022): a weaker promise than the certificate, in
-    expectation and per chat, used for nightly re-tuning.
-    """
-    s, w = _arrays(scores, wrong)
-    n = len(s)
-    best: float | None = None
-    for t in sorted(set(s.tolist()), reverse=True):
-        if n / (n + 1) * float((w * (s >= t)).sum() / n) + 1 / (n + 1) > alpha:
-            break
-        best = t
-    return best
-
-
 def auroc(scores: ArrayLike, wrong: ArrayLike) -> float | None:
     """Chance that a right answer scores above a wrong one; ties count half. None with one class only."""
     s, w = _arrays(scores, wrong)
@@ -227,39 +203,6 @@ def ece(p: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
     rows = reliability(p, correct, bins)
     total = sum(count for _, _, count in rows)
     return sum(abs(stated - true) * count for stated, true, count in rows) / total if total else float("nan")
-
-
-@dataclass(frozen=True)
-class Platt:
-    """p = sigmoid(a * score + b). Fitted on a few hundred labels; isotonic needs a thousand."""
-
-    a: float
-    b: float
-
-    def __call__(self, score: float) -> float:
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, self.a * score + self.b))))
-
-
-def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Platt:
-    """Platt scaling with his smoothed targets, so that separable data stays finite.
-
-    Raises:
-        ValueError: only one class is present.
-    """
-    from scipy.optimize import minimize
-
-    s, c = _arrays(scores, correct)
-    positives, negatives = float(c.sum()), float(len(c) - c.sum())
-    if not positives or not negatives:
-        raise ValueError("Platt scaling needs right and wrong answers")
-    target = np.where(c == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-
-    def loss(x: Floats) -> float:
-        z = x[0] * s + x[1]
-        return float(np.sum(np.logaddexp(0, z) - target * z))
-
-    a, b = minimize(loss, np.array([1.0, 0.0]), method="BFGS").x
-    return Platt(float(a), float(b))
 
 
 @dataclass

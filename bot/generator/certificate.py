@@ -34,27 +34,16 @@ class Certificate:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def threshold(self, risk: str, alarms: int = 0) -> float | None:
-        """The p at which a question of this class is answered alone; None: never.
-
-        A class that was not certified takes the strictest threshold of those that were.
-        """
-        chosen = self._class(risk)
+        """The p at which a question of this class is answered alone; None: never, as for a class without labels."""
+        chosen = self.classes.get(risk)
         if chosen is None:
             return None
         return DriftMonitor(alpha=chosen.alpha, delta=chosen.delta, level=alarms).threshold(chosen)
 
     def promised(self, risk: str) -> tuple[float, float] | None:
         """Alpha and delta of a class: at most alpha wrong, with confidence 1 - delta. None: nothing was promised."""
-        chosen = self._class(risk)
+        chosen = self.classes.get(risk)
         return None if chosen is None else (chosen.alpha, chosen.delta)
-
-    def _class(self, risk: str) -> Certified | None:
-        if risk in self.classes:
-            return self.classes[risk]
-        known = list(self.classes.values())
-        if not known or any(c.threshold is None for c in known):
-            return None
-        return max(known, key=lambda c: c.threshold or 0.0)
 
     def check(self, hashes: Mapping[str, str]) -> None:
         """Raise unless it was made for exactly this machine.

@@ -17,7 +17,7 @@ import aiohttp
 
 from bot.exceptions import GeneratorError, NoReranker, NotServed
 from bot.generator.confidence import TokenScore
-from bot.generator.prompt import Message
+from bot.generator.prompt import RERANK_ID, Message
 
 TEMPERATURE = 1.2  # of drafts: the right sentence is often among those a small model likes less; figures in docs/confidence.md
 RERANK_SECONDS = 8.0  # reading eight sections takes one or two; the article's words do not wait longer
@@ -122,7 +122,9 @@ class GeneratorClient:
             try:
                 return await self._write(messages, max_tokens=max_tokens, temperature=TEMPERATURE, n=count)
             except NotServed:  # a server that writes one reply, the likeliest: on a GPU, or somebody else's
-                self._single = True
+                one = await self.complete(messages, max_tokens=max_tokens)
+                self._single = True  # only now: a prompt that is too long is refused either way
+                return [one]
         return [await self.complete(messages, max_tokens=max_tokens)]
 
     async def _write(self, messages: Sequence[Message], **sampling: float) -> list[Completion]:
@@ -139,6 +141,9 @@ class GeneratorClient:
     async def rerank(self, question: str, documents: Sequence[str]) -> list[float]:
         body = {"model": self._model, "query": question, "documents": list(documents)}
         raw = await self._post("/v1/rerank", body, seconds=RERANK_SECONDS)
+        # Somebody else's relevance is on a scale that the confidence model knows nothing of. Some servers refuse with a 200.
+        if not isinstance(raw, dict) or not str(raw.get("id")).startswith(RERANK_ID):
+            raise NoReranker(f"The generator at {self._url} has no reranker of Kefu's.")
         try:
             found = {int(r["index"]): float(r["relevance_score"]) for r in raw["results"]}
             scores = [min(max(found[n], 1e-6), 1 - 1e-6) for n in range(len(documents))]
@@ -155,7 +160,7 @@ class GeneratorClient:
                     raise GeneratorError(
                         f"The generator at {self._url} is busy (429); it asks to wait {wait} s."
                     )
-                if resp.status in (404, 405, 501) and path == "/v1/rerank":
+                if resp.status in (400, 404, 405, 422, 501) and path == "/v1/rerank":
                     raise NoReranker(f"The generator at {self._url} has no reranker ({resp.status}).")
                 if resp.status != 200:
                     kind = NotServed if resp.status in (400, 422) else GeneratorError
@@ -186,14 +191,16 @@ def parse_completions(raw: Any, url: str) -> list[Completion]:
         ]
         if not choices:
             raise IndexError("choices is empty")
-    except (KeyError, IndexError, TypeError, AttributeError) as exc:
-        raise GeneratorError(f"{url} did not answer in the chat-completions format (missing {exc}).") from exc
-    usage = raw.get("usage") or {}
-    model, prompt_tokens = str(raw.get("model", "")), int(usage.get("prompt_tokens", 0))
-    return [
-        Completion(text.strip(), _tokens(logprobs.get("content"), url), finish, model, prompt_tokens)
-        for text, finish, logprobs in choices
-    ]
+        usage = raw.get("usage") or {}
+        model, prompt_tokens = str(raw.get("model", "")), int(usage.get("prompt_tokens") or 0)
+        return [
+            Completion(text.strip(), _tokens(logprobs.get("content"), url), finish, model, prompt_tokens)
+            for text, finish, logprobs in choices
+        ]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as exc:
+        raise GeneratorError(
+            f"{url} did not answer in the chat-completions format ({type(exc).__name__}: {exc})."
+        ) from exc
 
 
 def _tokens(content: Any, url: str) -> tuple[TokenScore, ...]:

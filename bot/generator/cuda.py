@@ -64,16 +64,20 @@ class CudaEngine:
 
         self._manager.register_result_handler(name, arrived)
         self.active += 1
+        # A full queue blocks for ten seconds, which must not stop everybody else.
+        adding = asyncio.ensure_future(
+            asyncio.to_thread(
+                self._manager.add_request,
+                job.ids,
+                request_id=name,
+                max_new_tokens=sampling.max_tokens,
+                record_timestamps=True,
+                eos_token_id=sorted(self.stop_ids) or -1,
+            )
+        )
         try:
-            try:  # a full queue blocks for ten seconds, which must not stop everybody else
-                accepted = await asyncio.to_thread(
-                    self._manager.add_request,
-                    job.ids,
-                    request_id=name,
-                    max_new_tokens=sampling.max_tokens,
-                    record_timestamps=True,
-                    eos_token_id=sorted(self.stop_ids) or -1,
-                )
+            try:
+                accepted = await asyncio.shield(adding)
             except queue.Full as exc:
                 raise GeneratorError("The card's queue is full.") from exc
             if accepted is None:
@@ -82,10 +86,12 @@ class CudaEngine:
                 )
             result = await outputs
         except asyncio.CancelledError:
-            self._manager.cancel_request(name)
+            # The manager forgets the cancelling of what it does not know yet, so it is told once it knows.
+            adding.add_done_callback(lambda added: self._leave(name, added))
             raise
         finally:
             self.active -= 1
+            self._forget(name)
         if result.error:
             raise GeneratorError(f"The generator failed: {result.error}")
         self._fill(job, result)
@@ -119,6 +125,17 @@ class CudaEngine:
         ]
         if result.timestamps:
             job.first = max(0.0, result.timestamps[0] - job.started)
+
+    def _leave(self, name: str, added: asyncio.Future[Any]) -> None:
+        if not added.cancelled() and added.exception() is None:
+            self._manager.cancel_request(name)
+
+    def _forget(self, name: str) -> None:
+        """Take the handler of a request that will give no result off the manager, which never does so itself."""
+        router = getattr(self._manager, "output_router", None)
+        if router is not None:
+            with router._lock:
+                router.result_handlers.pop(name, None)
 
     def close(self) -> None:
         self._manager.stop(block=True)

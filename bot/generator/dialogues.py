@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from bot.generator.evidence import Evidence
-from bot.generator.tone import COURTESY
+from bot.generator.jsonl import texts_of
 from bot.generator.wording import content_words, overlap, sentences
 from bot.knowledge.articles import Chunk
 from bot.message import Language
@@ -73,14 +73,25 @@ class Dialogue:
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Dialogue:
+        """A dialogue as it stands in a file; `gold` may be one text or a list.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing or of another kind.
+        """
+        if raw["language"] not in get_args(Language):
+            raise ValueError(f"language is {raw['language']!r}")
+        evidence = tuple(Evidence(**e) for e in raw["evidence"])
+        said = (raw["question"], raw["answer"], *(one for e in evidence for one in (e.text, e.title)))
+        if any(not isinstance(one, str) for one in said):
+            raise TypeError("question, answer and the evidence's text and title must be texts")
         return cls(
             id=str(raw["id"]),
             group=str(raw.get("group") or raw["id"]),
             language=raw["language"],
-            question=str(raw["question"]),
-            evidence=tuple(Evidence(**e) for e in raw["evidence"]),
-            answer=str(raw["answer"]),
-            gold=tuple(raw.get("gold", ())),
+            question=raw["question"],
+            evidence=evidence,
+            answer=raw["answer"],
+            gold=texts_of(raw.get("gold")),
             history=tuple((str(a), str(b)) for a, b in raw.get("history", ())),
             kind=str(raw.get("kind", "own")),
         )
@@ -381,11 +392,6 @@ def make_dialogues(count: int, *, seed: int = 0, topics: Sequence[str] | None = 
             out.extend(dialogues_of(make_shop(number, language, topics=topics), seed=seed))  # type: ignore[arg-type]
         number += 1
     return out
-
-
-def courtesy_count() -> int:
-    """How many courtesies there are; a fact of the model card."""
-    return sum(len(c) for group in COURTESY.values() for c in group.values())
 
 
 __all__ = [

@@ -15,19 +15,28 @@ from bot.exceptions import GeneratorError
 from bot.generator.calibration import DriftMonitor
 
 FILE = "drift.json"
+NO_CERTIFICATE = "none"  # the answers were given without one
 
 
 @dataclass
 class Audits:
-    """`monitors` by risk class; `conversations` that were counted, each once."""
+    """`monitors` by risk class; `conversations` that were counted, each once; `certificate` is the id of the one that
+    the answers were given under, None in files from before it was kept."""
 
     monitors: dict[str, DriftMonitor] = field(default_factory=dict)
     conversations: list[str] = field(default_factory=list)
+    certificate: str | None = None
 
     @property
     def levels(self) -> Mapping[str, int]:
         """Alarms by risk class since the certificate was made."""
         return {risk: monitor.level for risk, monitor in self.monitors.items() if monitor.level}
+
+    def of(self, certificate: str) -> Audits:
+        """What was found of this certificate's answers: these audits, or none when they are another one's."""
+        if self.certificate in (None, certificate):
+            return Audits(self.monitors, self.conversations, certificate)
+        return Audits(certificate=certificate)
 
     @classmethod
     def load(cls, path: Path) -> Audits:
@@ -39,7 +48,7 @@ class Audits:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             monitors = {str(risk): DriftMonitor(**one) for risk, one in raw["classes"].items()}
-            return cls(monitors, [str(one) for one in raw["conversations"]])
+            return cls(monitors, [str(one) for one in raw["conversations"]], raw.get("certificate"))
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
@@ -59,6 +68,7 @@ class Audits:
         """Write the file, at once or not at all."""
         part = path.with_suffix(".part")
         raw = {
+            "certificate": self.certificate,
             "classes": {risk: asdict(one) for risk, one in sorted(self.monitors.items())},
             "conversations": self.conversations,
         }

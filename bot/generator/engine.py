@@ -9,6 +9,7 @@ Runs in a thread of its own; the event loop only waits. Knows no HTTP.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import queue
 import threading
@@ -63,6 +64,12 @@ class Job:
         self.cancelled = True
 
 
+def _tell(job: Job, error: Exception | None) -> None:
+    """From the engine's thread: the reply is there, or will not come."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed, and with it whoever waited
+        job.loop.call_soon_threadsafe(_resolve, job.done, job, error)
+
+
 def _resolve(done: asyncio.Future[Job], job: Job, error: Exception | None) -> None:
     """On the event loop: tell the waiting coroutine, if it still waits."""
     if done.done():
@@ -109,6 +116,7 @@ class BatchEngine:
         self.name = loaded.name
         self.active = 0
         self._closed = False
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="kefu-generator", daemon=True)
         self._thread.start()
 
@@ -130,15 +138,16 @@ class BatchEngine:
         Raises:
             GeneratorError: the engine is closed or broke.
         """
-        if self._closed:
-            raise GeneratorError("The generator is shutting down.")
         loop, prompt, began = asyncio.get_running_loop(), list(ids), time.perf_counter()
         seeds = [None if sampling.seed is None else sampling.seed + n for n in range(count)]
         jobs = [
             Job(prompt, replace(sampling, seed=seed), loop.create_future(), loop, started=began)
             for seed in seeds
         ]
-        self._queue.put(jobs)
+        with self._door:
+            if self._closed:
+                raise GeneratorError("The generator is shutting down.")
+            self._queue.put(jobs)
         try:
             return list(await asyncio.gather(*(job.done for job in jobs)))
         except BaseException:  # the caller left, or one of them failed: nobody waits for the others
@@ -147,16 +156,17 @@ class BatchEngine:
             raise
 
     def close(self) -> None:
-        """Stop after the current step; replies under way fail."""
-        self._closed = True
-        self._queue.put(None)
+        """Stop after the current step; replies under way and those that wait fail."""
+        with self._door:  # what came before is in the queue, for the thread to fail
+            self._closed = True
+            self._queue.put(None)  # wakes the thread when it has nothing to do
         self._thread.join(timeout=30)
 
     # -- the thread
 
     def _run(self) -> None:
         batch = _Batch(self._loaded)
-        while True:
+        while not self._closed:
             try:
                 if not self._admit(batch):
                     break
@@ -169,8 +179,17 @@ class BatchEngine:
                 for job in batch.jobs:
                     self._fail(job, exc)
                 batch = _Batch(self._loaded)
-        for job in batch.jobs:
+        for job in [*batch.jobs, *self._left()]:
             self._fail(job, GeneratorError("The generator is shutting down."))
+
+    def _left(self) -> list[Job]:
+        """What nobody will take from the queue any more."""
+        left: list[Job] = []
+        while True:
+            try:
+                left += self._queue.get_nowait() or ()
+            except queue.Empty:
+                return left
 
     def _admit(self, batch: _Batch) -> bool:
         """Take waiting jobs while there is room; wait when there is nothing to do. False: close."""
@@ -196,12 +215,13 @@ class BatchEngine:
     @staticmethod
     def _finish(job: Job) -> None:
         if not job.cancelled:
-            job.loop.call_soon_threadsafe(_resolve, job.done, job, None)
+            _tell(job, None)
 
     @staticmethod
     def _fail(job: Job, exc: Exception) -> None:
-        error = exc if isinstance(exc, GeneratorError) else GeneratorError(f"The generator failed: {exc!r}")
-        job.loop.call_soon_threadsafe(_resolve, job.done, job, error)
+        _tell(
+            job, exc if isinstance(exc, GeneratorError) else GeneratorError(f"The generator failed: {exc!r}")
+        )
 
 
 class _Batch:

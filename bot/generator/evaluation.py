@@ -2,7 +2,8 @@
 
 Nothing is trained and nothing is remembered between runs. An answer counts as right when it holds one of
 the gold strings or an equal value (`bot.generator.correctness`); a question without gold counts by the
-chunk the answer is taken from. An answer to an unanswerable question is wrong, whatever it says.
+chunks the answer is taken from. An answer to an unanswerable question is wrong, whatever it says. Where neither gold
+nor a chunk tells what would be right, nothing can be judged, and the question is counted as such.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,19 @@ from bot.generator.calibration import aurc, auroc, clopper_pearson_upper, e_aurc
 from bot.generator.client import Generator, GeneratorClient
 from bot.generator.confidence import Fusion
 from bot.generator.correctness import holds_gold
+from bot.generator.jsonl import numbered_lines, text_of, texts_of
 from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge
+from bot.log import configure
 from bot.message import Language
 from bot.settings import get_settings
+
+NAMED = 20  # questions of one complaint that are named; the others are counted
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One line of the question file."""
+    """One line of the question file. `judged` is false where nothing tells what would be right."""
 
     id: str
     language: Language
@@ -43,6 +49,7 @@ class Asked:
     gold: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     product: str | None = None
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,8 @@ def read_questions(path: Path) -> list[Asked]:
     Raises:
         KnowledgeError: names file, line and remedy.
     """
-    if not path.is_file():
-        raise KnowledgeError(f"{path}: there is no such file. Give a JSONL file with one question per line.")
     out: list[Asked] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path, KnowledgeError):
         try:
             raw = json.loads(line)
             language = raw["language"]
@@ -83,13 +86,13 @@ def read_questions(path: Path) -> list[Asked]:
                 raise TypeError("answerable must be true or false")
             out.append(
                 Asked(
-                    id=str(raw.get("id", number)),
+                    id=str(number if raw.get("id") is None else raw["id"]),
                     language=language,
-                    question=str(raw["question"]),
+                    question=text_of(raw, "question"),
                     answerable=raw["answerable"],
-                    gold=_texts(raw.get("gold")),
-                    evidence=_texts(raw.get("evidence")),
-                    product=raw.get("product"),
+                    gold=texts_of(raw.get("gold")),
+                    evidence=texts_of(raw.get("evidence")),
+                    product=raw["product"] or None if isinstance(raw.get("product"), str) else None,
                 )
             )
         except (ValueError, KeyError, TypeError) as exc:
@@ -102,10 +105,48 @@ def read_questions(path: Path) -> list[Asked]:
     return out
 
 
-def _texts(raw: Any) -> tuple[str, ...]:
-    if raw is None:
-        return ()
-    return (raw,) if isinstance(raw, str) else tuple(str(one) for one in raw)
+def against(questions: Sequence[Asked], chunks: Sequence[Chunk]) -> tuple[list[Asked], list[str]]:
+    """The questions as these chunks can be asked them, and what is wrong with some, by name.
+
+    An answerable question without gold is judged by the chunks it names: one that names none is not judged. A product
+    that no chunk is of limits nothing: it is another file's field, and would leave nothing to be found.
+    """
+
+    @cache
+    def names_a_chunk(reference: str) -> bool:
+        return any(chunk.is_named_by(reference) for chunk in chunks)
+
+    products = {product for chunk in chunks for product in chunk.products}
+    out: list[Asked] = []
+    bare: list[str] = []
+    astray: list[str] = []
+    foreign: list[str] = []
+    for one in questions:
+        known = [e for e in one.evidence if names_a_chunk(e)]
+        lost = [e for e in one.evidence if e not in known]
+        if one.answerable and not one.gold and not one.evidence:
+            bare.append(one.id)
+        if one.answerable and lost:
+            astray.append(f"{one.id} ({', '.join(lost)})")
+        product = one.product if one.product in products else None
+        if product != one.product:
+            foreign.append(f"{one.id} ({one.product})")
+        out.append(replace(one, product=product, judged=not one.answerable or bool(one.gold or known)))
+    said = (
+        (bare, "have neither gold nor evidence, so that no answer can be judged. Give one of them"),
+        (
+            astray,
+            "name evidence that is no chunk; without gold and another chunk no answer can be judged. "
+            "`kefu knowledge search` shows the names",
+        ),
+        (foreign, "name a product that no article is for. It is ignored"),
+    )
+    return out, [f"questions {_listed(names)} {why}." for names, why in said if names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def judge(asked: Asked, answer: Answer) -> Outcome:
@@ -119,19 +160,19 @@ def judge(asked: Asked, answer: Answer) -> Outcome:
         asked=asked,
         answer=answer,
         best=best,
-        right=asked.answerable and best is not None and _right(asked, best, cited),
-        generated_right=None
-        if generated is None
-        else asked.answerable and _right(asked, generated, chunks.get(generated.evidence[0])),
+        right=asked.answerable and best is not None and _right(asked, best, chunks),
+        generated_right=None if generated is None else asked.answerable and _right(asked, generated, chunks),
         cited_right=cited is not None and _is_evidence(asked, cited),
         recalled=any(_is_evidence(asked, h.chunk) for h in answer.hits[:5]),
     )
 
 
-def _right(asked: Asked, candidate: Candidate, cited: Chunk | None) -> bool:
+def _right(asked: Asked, candidate: Candidate, chunks: Mapping[str, Chunk]) -> bool:
     if asked.gold:
         return holds_gold(candidate.text, asked.gold)
-    return cited is not None and _is_evidence(asked, cited)
+    # An article's own words may be those of two sections; a generated reply rests on the first, whatever else was shown.
+    quoted = candidate.evidence if candidate.voice == "extractive" else candidate.evidence[:1]
+    return any(_is_evidence(asked, chunks[one]) for one in quoted if one in chunks)
 
 
 def _is_evidence(asked: Asked, chunk: Chunk) -> bool:
@@ -144,7 +185,8 @@ def _is_evidence(asked: Asked, chunk: Chunk) -> bool:
 async def evaluate(
     answerer: Answerer, questions: Sequence[Asked], *, concurrency: int = 4, progress: bool = False
 ) -> list[Outcome]:
-    """Ask every question once, a few at a time."""
+    """Ask every question once, a few at a time, as the answerer's chunks can be asked it (`against`)."""
+    questions, _ = against(questions, answerer.chunks)
     places = asyncio.Semaphore(concurrency)
     done = 0
 
@@ -161,33 +203,42 @@ async def evaluate(
 
 
 def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The figures. Shares are of answerable, unanswerable or answered questions, as the name says."""
+    """The figures. Shares are of answerable, unanswerable or answered questions, as the name says.
+
+    What cannot be judged is neither right nor wrong: it counts in how many were asked and answered, and in nothing
+    that needs to know more.
+    """
     answerable = [o for o in outcomes if o.asked.answerable]
     unanswerable = [o for o in outcomes if not o.asked.answerable]
-    alone = [o for o in outcomes if o.alone]
-    scores = [o.answer.decision.p_correct for o in outcomes]
-    wrong = [float(not o.right) for o in outcomes]
-    generated = [o.generated_right for o in answerable if o.generated_right is not None]
+    judged = [o for o in outcomes if o.asked.judged]
+    known = [o for o in judged if o.asked.answerable]  # answerable, and by what is known
+    alone = [o for o in judged if o.alone]
+    scores = [o.answer.decision.p_correct for o in judged]
+    wrong = [float(not o.right) for o in judged]
+    generated = [o.generated_right for o in known if o.generated_right is not None]
     errors = sum(not o.right for o in alone)
     seconds = sorted(o.answer.seconds for o in outcomes)
     return {
         "questions": len(outcomes),
         "answerable": len(answerable),
         "unanswerable": len(unanswerable),
-        "accuracy_answer_always": _share([o.right for o in answerable]),
+        "unjudged": len(outcomes) - len(judged),
+        "accuracy_answer_always": _share([o.right for o in known]),
         "accuracy_generator_only": _share([bool(g) for g in generated]) if generated else None,
-        "recall_at_5": _share([o.recalled for o in answerable]),
+        "recall_at_5": _share([o.recalled for o in known]),
         "coverage": _share([o.alone for o in answerable]),
         "coverage_of_all": _share([o.alone for o in outcomes]),
         "risk": _share([not o.right for o in alone]),
         "risk_upper_95": _round(clopper_pearson_upper(errors, len(alone), 0.05)) if alone else None,
         "unanswerable_answered": _share([o.alone for o in unanswerable]),
         "auroc": _round(auroc(scores, wrong)),
-        "auroc_answerable": _round(auroc(scores, [float(not o.asked.answerable) for o in outcomes])),
+        "auroc_answerable": _round(auroc(
+            [o.answer.decision.p_correct for o in outcomes], [float(not o.asked.answerable) for o in outcomes]
+        )),
         "aurc": _round(aurc(scores, wrong)),
         "e_aurc": _round(e_aurc(scores, wrong)),
         "ece": _round(ece(scores, [1 - w for w in wrong])),
-        "citation_correct": _share([o.cited_right for o in answerable]),
+        "citation_correct": _share([o.cited_right for o in known]),
         "citation_correct_answered": _share([o.cited_right for o in alone if o.asked.answerable]),
         "clarified": _share([o.answer.decision.decision == "clarify" for o in outcomes]),
         "voices": {v: sum(o.best is not None and o.best.voice == v for o in outcomes) for v in ("generated", "extractive")},
@@ -232,8 +283,14 @@ def run(
 ) -> None:
     """Measure the answers on any shop's articles and questions. Nothing is trained."""
     settings = get_settings()
+    configure("evaluate", settings.log)  # to stderr: with --json nothing but the object goes to stdout
     asked = read_questions(questions)[:limit]
+    for page in (report, details):
+        if page:
+            make_room(page)
     base = Knowledge.load(knowledge)
+    for complaint in against(asked, base.chunks)[1]:
+        print(f"kefu evaluate: {questions}: {complaint}", file=sys.stderr, flush=True)
     began = time.perf_counter()
     generator: Generator | None = None
     local: Any = None
@@ -287,7 +344,7 @@ def run(
     if report:
         from bot.generator.report import write_report
 
-        write_report(report, found, outcomes)
+        write_report(report, found, [o for o in outcomes if o.asked.judged])
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
@@ -296,11 +353,27 @@ def run(
             typer.echo(f"{name:28s} {value}")
 
 
+def make_room(path: Path) -> None:
+    """Make the folder of a file that will be written after minutes of work.
+
+    Raises:
+        KnowledgeError: it cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise KnowledgeError(
+            f"{path}: its folder cannot be made ({exc.strerror}). Name another place."
+        ) from exc
+    if path.is_dir():
+        raise KnowledgeError(f"{path} is a folder. Name a file to write.")
+
+
 def _line(o: Outcome) -> dict[str, Any]:
     return {
         "id": o.asked.id, "language": o.asked.language, "question": o.asked.question, "answerable": o.asked.answerable,
         "gold": list(o.asked.gold), "said": o.best.text if o.best else "", "voice": o.best.voice if o.best else "",
-        "p": round(o.answer.decision.p_correct, 4), "right": o.right, "generated_right": o.generated_right,
+        "p": round(o.answer.decision.p_correct, 4), "judged": o.asked.judged, "right": o.right if o.asked.judged else None, "generated_right": o.generated_right,
         "recalled": o.recalled, "decision": o.answer.decision.as_json(),
         "candidates": [{"voice": c.voice, "text": c.text, "p": c.p, "x": c.features, "failed": [k.name for k in c.checks if not k.ok]}
                        for c in o.answer.candidates],

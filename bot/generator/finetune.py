@@ -106,6 +106,8 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     folder = _folder(settings)
+    if not (folder / "train.jsonl").exists():
+        raise GeneratorError(f"{folder / 'train.jsonl'} is missing. Run `kefu finetune prepare` first.")
     sets = [list(s) for _, s in groupby(read_dialogues(folder / "train.jsonl"), lambda d: d.evidence)]
     random.Random(1).shuffle(sets)
     dialogues = [dialogue for same in sets for dialogue in same]
@@ -135,7 +137,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder of the adapter; default: the one just trained.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Dialogues; default: test and unseen parts.")] = None,
-    limit: int = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many dialogues.")] = 100,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Measure an adapter on dialogues it was not trained on."""
@@ -147,16 +149,23 @@ def evaluate(
 @finetune.command()
 def deploy(
     adapter: Annotated[Path | None, typer.Option(help="Folder of the new adapter.")] = None,
-    to: Annotated[Path | None, typer.Option(help="Where the adapter in use lies.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Where the adapter in use lies; default: generator.adapter, or Kefu's own."),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Dialogues to compare on.")] = None,
-    limit: int = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many dialogues.")] = 100,
 ) -> None:
     """Put a new adapter into use, unless it is worse than the one in use."""
     settings = get_settings()
     new = adapter or _folder(settings) / "adapter"
-    current = to or (
-        Path(settings.generator.adapter) if settings.generator.adapter not in (None, "none") else ADAPTER
-    )
+    in_use = _adapter_in_use(settings)
+    current = to or in_use
+    if current is None:
+        raise GeneratorError(
+            f"generator.model is {settings.generator.model} and generator.adapter names no adapter of it; the packaged one "
+            "is for the packaged weights only. Give --to FOLDER, or set generator.adapter to a folder."
+        )
     mine = measure_files(settings, new, data, limit)
     theirs = (
         measure_files(settings, current, data, limit)
@@ -168,7 +177,20 @@ def deploy(
     if refusal:
         raise GeneratorError(f"Not deployed: {refusal}")
     install(new, current)
-    typer.echo(f"deployed to {current}. Every certificate is void now: run `kefu calibrate`.")
+    elsewhere = in_use is None or in_use.resolve() != current.resolve()
+    typer.echo(
+        f"deployed to {current}."
+        + (" Set generator.adapter to that folder, and it is used." if elsewhere else "")
+        + " Every certificate is void with it: run `kefu calibrate`."
+    )
+
+
+def _adapter_in_use(settings: Settings) -> Path | None:
+    """Where the adapter lies that these settings put on their weights; the packaged one is for the packaged weights only."""
+    named = settings.generator.adapter
+    if named not in (None, "none"):
+        return Path(str(named))
+    return ADAPTER if settings.generator.model is None else None
 
 
 @finetune.command()
@@ -263,15 +285,26 @@ def install(new: Path, target: Path) -> None:
 
 
 def measure_files(settings: Settings, adapter: Path, data: Path | None, limit: int) -> dict[str, Any]:
-    """`measure` on files of dialogues."""
+    """`measure` on files of dialogues.
+
+    Raises:
+        GeneratorError: there is no adapter, or no dialogue to measure it on.
+    """
     from bot.generator.local import LocalGenerator
     from bot.generator.prepare import read_dialogues
 
     if not (adapter / "adapter_model.safetensors").exists():
         raise GeneratorError(f"{adapter} holds no adapter. Run `kefu finetune train` first.")
     folder = _folder(settings)
-    paths = [data] if data else [p for p in (folder / "test.jsonl", folder / "unseen.jsonl") if p.exists()]
-    dialogues = [d for p in paths for d in read_dialogues(p)]
+    first, unseen = data or folder / "test.jsonl", folder / "unseen.jsonl"
+    dialogues = read_dialogues(first) if data or first.exists() else []
+    if not dialogues:
+        raise GeneratorError(
+            f"{first}: there is no dialogue in it to measure on. `kefu finetune prepare` writes the test part, about a "
+            "tenth of the conversations: give it more of them, or name a file with --data."
+        )
+    if data is None and unseen.exists():
+        dialogues += read_dialogues(unseen)
     random.Random(3).shuffle(dialogues)
     generator = LocalGenerator(settings, adapter=str(adapter))
     try:

@@ -26,10 +26,14 @@ from bot.generator.checks import (
 )
 from bot.generator.dialogues import Dialogue
 from bot.generator.injection import looks_like_injection
-from bot.generator.prompt import quoted
+from bot.generator.jsonl import numbered_lines
+from bot.generator.prompt import MAX_EVIDENCE_CHARS, quoted
 from bot.generator.wording import content_words
 from bot.privacy.masking import mask_text
 
+# As `build_messages` cuts them: what is cut off there must not make an answer look as if it stood in the evidence.
+MAX_TITLE, MAX_QUESTION, MAX_TURN = 120, 400, 200
+MAX_ANSWER = 2000  # far more than `fault` lets pass
 _HOTLINE = re.compile(r"(?<!\d)(?:400|800)[- ]?\d{3,4}[- ]?\d{3,4}(?!\d)")
 
 
@@ -53,17 +57,21 @@ def mask_personal(text: str) -> str:
 
 
 def clean(dialogue: Dialogue) -> Dialogue:
-    """One line per text, no role marks, no personal data."""
+    """One line per text, no role marks, no personal data, no longer than the prompt has room for."""
 
-    def tidy(text: str) -> str:
-        return mask_personal(quoted(text, 2000))
+    def tidy(text: str, limit: int) -> str:
+        whole = mask_personal(quoted(text, len(text)))  # before the cut, which may go through a number
+        return quoted(whole, limit).rstrip()
 
     return replace(
         dialogue,
-        question=tidy(dialogue.question),
-        answer=tidy(dialogue.answer),
-        evidence=tuple(replace(e, text=tidy(e.text), title=tidy(e.title)) for e in dialogue.evidence),
-        history=tuple((tidy(a), tidy(b)) for a, b in dialogue.history),
+        question=tidy(dialogue.question, MAX_QUESTION),
+        answer=tidy(dialogue.answer, MAX_ANSWER),
+        evidence=tuple(
+            replace(e, text=tidy(e.text, MAX_EVIDENCE_CHARS), title=tidy(e.title, MAX_TITLE))
+            for e in dialogue.evidence
+        ),
+        history=tuple((tidy(a, MAX_TURN), tidy(b, MAX_TURN)) for a, b in dialogue.history),
     )
 
 
@@ -120,18 +128,12 @@ def read_dialogues(path: Path) -> list[Dialogue]:
         GeneratorError: names file, line and remedy.
     """
     out = []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as exc:
-        raise GeneratorError(f"{path} cannot be read: {exc.strerror}.") from exc
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path, GeneratorError):
         try:
             out.append(Dialogue.of(json.loads(line)))
         except (ValueError, KeyError, TypeError) as exc:
             raise GeneratorError(
-                f"{path}:{number}: not a dialogue ({exc!r}). Wanted: id, group, language, question, "
+                f"{path}:{number}: not a dialogue ({exc!r}). Wanted: id, group, language (zh or en), question, "
                 "evidence: [{id, text, title, language}], answer."
             ) from exc
     return out

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the generator's own program runs without pydantic
 
 PROMPT_VERSION = "1"
 MAX_EVIDENCE_CHARS = 700  # of one piece; an article section is shorter, a pasted page is cut
+RERANK_ID = "kefu-rerank-"  # begins the id of what Kefu's own reranker has read
 
 SYSTEM: dict[Language, str] = {
     "zh": "根据资料回答顾客的问题。只用资料里的话和数字，简短、礼貌。",

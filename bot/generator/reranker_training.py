@@ -9,7 +9,6 @@ sections of the same shop that are nearest to this one. Knows torch; the data co
 
 from __future__ import annotations
 
-import hashlib
 import math
 import random
 import time
@@ -25,7 +24,7 @@ from bot.generator.model import Loaded, computes_bfloat16, load
 from bot.generator.prompt import document
 from bot.generator.reranker import ReadingPlan, Reranker, question_ids, section_ids
 from bot.generator.shops import Shop
-from bot.generator.training import TARGETS, save_adapter
+from bot.generator.training import TARGETS, save_adapter, training_mark
 from bot.generator.trees import Laid, Tree, lay
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import encoder
@@ -176,6 +175,7 @@ def train_reranker(
         raise GeneratorError("There is no section to train on.")
     torch.manual_seed(plan.seed)
     loaded = load(weights, cache=cache, adapter="none", device="cpu", dtype="float32")
+    mark = training_mark(loaded, asdict(plan), trunks)
     shuffled = list(trunks)
     random.Random(plan.seed).shuffle(shuffled)
     packs = list(_packs(loaded, shuffled, plan.pack))
@@ -202,14 +202,13 @@ def train_reranker(
     for _ in range(plan.epochs):
         order += rng.sample(range(len(packs)), len(packs))
     total = len(order)
-    mark = hashlib.sha256(repr((asdict(plan), trunks)).encode()).hexdigest()
     state_file = out / "checkpoint" / "state.pt"
     start = 0
     if state_file.exists():
         state = torch.load(state_file, map_location="cpu", weights_only=True)
         if state["mark"] != mark:
             raise GeneratorError(
-                f"{state_file.parent} belongs to another training. Remove it or choose another --out."
+                f"{state_file.parent} belongs to another training (data, settings or weights). Remove it or choose another --out."
             )
         with torch.no_grad():
             for mine, kept in zip([*lora, weight, bias], state["trained"], strict=True):
@@ -249,6 +248,8 @@ def train_reranker(
             )
             part.replace(state_file)
             save_reranker(model, weight, bias, out, plan, step + 1)
+    # Killed between the two at the last step, a training has none left when it is started again.
+    save_reranker(model, weight, bias, out, plan, max(start, total))
     return out
 
 

@@ -33,7 +33,7 @@ from aiohttp import web
 from bot.exceptions import GeneratorError
 from bot.generator.engine import BatchEngine, Engine, Job, Sampling
 from bot.generator.model import Loaded, load
-from bot.generator.prompt import render
+from bot.generator.prompt import RERANK_ID, render
 from bot.generator.reranker import Reranker, load_reranker
 
 log = logging.getLogger("kefu.generator")
@@ -311,7 +311,7 @@ class _Server:
             for n, score in ranked
         ]
         return web.json_response(
-            {"id": f"rerank-{uuid.uuid4().hex}", "model": self.ready()[0].name, "results": results}
+            {"id": f"{RERANK_ID}{uuid.uuid4().hex}", "model": self.ready()[0].name, "results": results}
         )
 
     def _judged(self, work: asyncio.Future[list[float]]) -> None:

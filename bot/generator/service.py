@@ -7,7 +7,9 @@ of the articles and of what audits find, and keeps the last good version when a 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from bot.knowledge.retriever import Retriever
 
 log = structlog.get_logger()
+RETRY = 30.0  # seconds until a change that could not be taken up is tried again
 PATIENCE = 3.0  # seconds a question waits for articles to be read before it is answered without
 
 
@@ -61,11 +64,12 @@ def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator
         generator=generator,
         mode=mode,
         certificate=certificate,
-        drift=Audits.load(settings.data_path(DRIFT_FILE)).levels if certificate else {},
+        drift=Audits.load(settings.data_path(DRIFT_FILE)).of(certificate.id).levels if certificate else {},
         max_tokens=section.max_tokens,
         phrases=section.phrases,
         drafts=section.drafts,
         notes=notes,
+        versions=machine_versions(settings, knowledge),
     )
 
 
@@ -130,8 +134,8 @@ class AnswerService:
             )
         self._generator = generator
         self._answerer: Answerer | None = None
-        self.versions: dict[str, str] = {}  # what answered: `machine_versions`
         self._state: object = None
+        self._not_before = 0.0  # when a change that could not be taken up is tried again (monotonic, seconds)
         self._lock = threading.Lock()
         self._starting, self._wording = threading.Lock(), threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kefu-articles")
@@ -174,23 +178,33 @@ class AnswerService:
         """The same without an event loop, for a thread at the start of a program."""
         with self._lock:
             state = answering_state(self._settings)
-            if self._answerer is None or state != self._state:
-                self._answerer = self._load(default_folder(self._settings))
-                self._state = state
+            changed = state != self._state and time.monotonic() >= self._not_before
+            if self._answerer is None or changed:
+                self._answerer = self._load(default_folder(self._settings), state)
                 self._provisional = None
             return self._answerer
 
-    def _load(self, folder: Path) -> Answerer:
+    def _load(self, folder: Path, state: object) -> Answerer:
+        """What is there now, or the last good one: for good when the articles are in error, until `RETRY` when it was
+        something that passes, as a database that is away."""
         try:
             knowledge = Knowledge.load(folder)
-            answerer = load_answerer(self._settings, knowledge, self._generator)
-            self.versions = machine_versions(self._settings, knowledge)
-            return answerer
-        except (KnowledgeError, GeneratorError) as exc:
+        except (KnowledgeError, OSError, sqlite3.Error) as exc:
             if self._answerer is None:
                 raise
             log.error("knowledge_not_reloaded", folder=str(folder), error=str(exc))
+            self._state = state
             return self._answerer
+        try:
+            answerer = load_answerer(self._settings, knowledge, self._generator)
+        except (KnowledgeError, GeneratorError, OSError, sqlite3.Error) as exc:
+            if self._answerer is None:
+                raise
+            log.error("knowledge_not_reloaded", folder=str(folder), error=str(exc), again_in=RETRY)
+            self._not_before = time.monotonic() + RETRY
+            return self._answerer
+        self._state = state
+        return answerer
 
     async def answer(
         self,
@@ -213,7 +227,7 @@ class AnswerService:
                 replace(one, shopper=mask_text(one.shopper, names), kefu=mask_text(one.kefu, names))
                 for one in history
             ]
-        return await answerer.answer(
+        answer = await answerer.answer(
             question,
             language=language,
             product=product,
@@ -222,6 +236,7 @@ class AnswerService:
             customer_name=customer_name,
             history=history,
         )
+        return replace(answer, versions=answerer.versions)
 
     async def close(self) -> None:
         self._thread.shutdown(wait=False)

@@ -2,8 +2,8 @@
 
 Dialogues about the same evidence are read as one tree (`bot.generator.trees`), and logits are computed at the
 answers' positions only: over a vocabulary of a quarter million tokens that is most of the time and memory of a
-step. A checkpoint holds adapter, optimiser and position; started again with the same data and settings, training
-goes on where it stopped. Knows no metric but the loss.
+step. A checkpoint holds adapter, optimiser and position; started again with the same data, settings and weights,
+training goes on where it stopped. Knows no metric but the loss.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def train_adapter(
     Returns the folder of the adapter. `progress` gets step, steps, running loss and seconds so far.
 
     Raises:
-        GeneratorError: there is nothing to train on.
+        GeneratorError: there is nothing to train on, or `out` holds another training's checkpoint.
     """
     import torch
     from peft import LoraConfig, get_peft_model
@@ -85,6 +85,7 @@ def train_adapter(
     if not examples:
         raise GeneratorError("There is no example to train on; see the report of `kefu finetune prepare`.")
     steps = make_steps(grow(examples, plan.batch), plan)
+    mark = training_mark(loaded, asdict(plan), len(examples), dialogues)
     config = LoraConfig(
         r=plan.rank, lora_alpha=plan.alpha, target_modules=TARGETS, lora_dropout=0.0, task_type="CAUSAL_LM"
     )
@@ -93,7 +94,6 @@ def train_adapter(
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     total = len(steps) if max_steps is None else min(max_steps, len(steps))
-    mark = hashlib.sha256(repr((asdict(plan), len(examples), dialogues)).encode()).hexdigest()
     start = _resume(out / "checkpoint", mark, model, optimiser)
     body, head = loaded.model.base_model, loaded.model.get_output_embeddings()
     began, running = time.monotonic(), None
@@ -129,7 +129,24 @@ def train_adapter(
         if (step + 1) % every == 0 or step + 1 == total:
             _save(out / "checkpoint", mark, step + 1, model, optimiser)
             save_adapter(model, out, plan, step + 1)
+    # Killed between the two at the last step, a training has none left when it is started again.
+    save_adapter(model, out, plan, max(start, total))
     return out
+
+
+def training_mark(loaded: Loaded, *settings: object) -> str:
+    """A hash that two trainings share when one may go on with the other's checkpoint: the same settings and data, and
+    the same weights under the adapter, computed in the same type. Call it before an adapter is put on.
+
+    Of every matrix that gets an adapter sixty-four numbers are read: weights differ all over, not in one place.
+    """
+    seen = []
+    for name, weight in loaded.model.named_parameters():
+        if any(f".{target}." in name for target in TARGETS):
+            flat = weight.detach().flatten()
+            sample = flat[:: max(1, len(flat) // 64)][:64].float().cpu().tolist()
+            seen.append((name, tuple(weight.shape), str(weight.dtype), sample))
+    return hashlib.sha256(repr((settings, seen)).encode()).hexdigest()
 
 
 def _on(device: str, masks: Any) -> Any:
@@ -244,7 +261,7 @@ def _resume(folder: Path, mark: str, model: Any, optimiser: Any) -> int:
     state = torch.load(file, map_location="cpu", weights_only=True)
     if state["mark"] != mark:
         raise GeneratorError(
-            f"{folder} belongs to a training with other data or settings. Remove it or choose another --out."
+            f"{folder} belongs to a training with other data, settings or weights. Remove it or choose another --out."
         )
     set_peft_model_state_dict(model, state["adapter"])
     optimiser.load_state_dict(state["optimiser"])

@@ -66,7 +66,8 @@ def read_questions(path: Path) -> list[Question]:
         KnowledgeError: the file or a line cannot be read; names file, line and remedy.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not `splitlines`: a line separator (U+2028) may stand in a JSON string as it is.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         raise KnowledgeError(
             f"{path}: the question file cannot be read ({exc}). Name a JSONL file in UTF-8."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,16 +30,17 @@ ORDER = sample("status_shipped")
 class SmallService:
     """The answering over six chunks, without files or network."""
 
-    versions: dict[str, str] = {"index": "abc"}  # noqa: RUF012
-
     def __init__(self, strict: float = 0.4) -> None:
         retriever = HybridRetriever(CHUNKS, fusion=Ranks(weights={"bm25": 1.0}))
-        self.answerer = Answerer(retriever, CHUNKS, Fusion(COVERED, None, strict, strict))
+        self.answerer = Answerer(
+            retriever, CHUNKS, Fusion(COVERED, None, strict, strict), versions={"index": "abc"}
+        )
         self.asked: list[dict[str, Any]] = []
 
     async def answer(self, question: str, **more: Any) -> Any:
         self.asked.append({"question": question, **more})
-        return await self.answerer.answer(question, **more)
+        answer = await self.answerer.answer(question, **more)
+        return replace(answer, versions=self.answerer.versions)
 
 
 def user(text: str, **metadata: Any) -> dict[str, Any]:
@@ -78,6 +80,7 @@ async def test_an_answer_carries_its_citation_and_why_it_was_given() -> None:
     assert [["售后 › 退货期限", ""]] == kefu["citations"]
     assert "answer" == kefu["explain"]["answer"]["decision"]
     assert kefu["explain"]["answer"]["checks"]["values"] is True
+    assert {"answer.index": "abc"} == kefu["explain"]["versions"]
     assert "handoff" not in kefu
 
 
@@ -116,13 +119,13 @@ async def test_the_same_answer_is_not_said_a_second_time() -> None:
 def test_the_last_turns_are_remembered_without_payloads() -> None:
     events = [
         user("手表防水吗"),
-        {"event": "bot", "text": "防水。", "data": {}},
+        answered("防水。", "watch/zh#1"),
         user("/deny"),
         user("那电池呢"),
     ]
     tracker = Tracker("c1", {}, {"text": "那电池呢"}, events, False, None, {}, "action_listen")
 
-    assert [Exchange("手表防水吗", "防水。", asked=False)] == history(tracker)
+    assert [Exchange("手表防水吗", "防水。", ("watch/zh#1",))] == history(tracker)
 
 
 class ReadsOrders(SmallService):
@@ -223,17 +226,40 @@ async def test_an_account_that_the_shop_does_not_know_is_asked_for_once(world: W
     assert packet._is_unknown("site:nobody") and not packet._is_unknown("site:C1001")
 
 
+def answered(text: str, *evidence: str) -> dict[str, Any]:
+    """What the bot said, decided to be an answer from that evidence."""
+    decision = {"decision": "answer", "evidence": list(evidence)}
+    return {"event": "bot", "text": text, "data": {"custom": {"kefu": {"explain": {"answer": decision}}}}}
+
+
 def test_the_generator_does_not_read_in_what_was_said_whose_it_is() -> None:
     events = [
         user("手表防水吗"),
-        {"event": "bot", "text": "李明您好，防水。", "data": {}},
+        answered("李明您好，防水。", "watch/zh#1"),
         user("is it heavy"),
-        {"event": "bot", "text": "Hi Ann Smith, 50 g.", "data": {}},
+        answered("Hi Ann Smith, 50 g.", "watch/en#2"),
         user("那电池呢"),
     ]
     tracker = Tracker("c1", {}, {"text": "那电池呢"}, events, False, None, {}, "action_listen")
 
     assert ["防水。", "50 g."] == [one.kefu for one in history(tracker)]
+
+
+def test_nor_what_was_said_of_an_order() -> None:
+    """Neither by a flow nor as an answer; that it was said is still known."""
+    events = [
+        user("查订单"),
+        {"event": "bot", "text": "订单 81234567 已发货，运单号 SF1234567890123", "data": {}},
+        user("我用什么付的款"),
+        answered("订单 81234567 用尾号 4242 的卡付了 99 元", "order:81234567:payment"),
+        user("手表防水吗"),
+    ]
+    tracker = Tracker("c1", {}, {"text": "手表防水吗"}, events, False, None, {}, "action_listen")
+
+    flow, order = history(tracker)
+
+    assert ("", "") == (flow.kefu, order.kefu) and not flow.asked
+    assert ("order:81234567:payment",) == order.evidence
 
 
 async def test_articles_that_cannot_be_read_are_a_persons_work_and_no_error() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.exceptions import GeneratorError, NoReranker
-from bot.generator.answering import Answerer, Turn, readings_of, without_list_mark
+from bot.generator.answering import Answerer, Turn, readings_of, stands_in, without_list_mark
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
@@ -359,6 +359,57 @@ async def test_a_certified_threshold_decides_and_drift_makes_it_stricter() -> No
     assert "answer" == calm.decision.decision and calm.decision.certificate
     assert 0.9999 == alarmed.decision.threshold and "handoff" == alarmed.decision.decision
     assert "drift" in silent.decision.reasons
+
+
+async def test_a_certificate_covers_nothing_that_a_busy_reranker_has_not_read() -> None:
+    """It was earned with sections that were read; the search alone is right less often at the same p."""
+    busy, reads = reading(None), reading({"保修": 6.0})
+    for answerer in (busy, reads):
+        answerer.mode, answerer.certificate, answerer.phrases = "certified", certificate(0.3), False
+
+    unread, read = [await answerer.answer("保修多久", language="zh") for answerer in (busy, reads)]
+
+    assert ("handoff", None) == (unread.decision.decision, unread.decision.threshold)
+    assert "uncertified" in unread.decision.reasons
+    assert ("answer", 0.3) == (read.decision.decision, read.decision.threshold)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.95, 0.9999])
+async def test_which_voice_speaks_does_not_hang_on_the_certificate(threshold: float) -> None:
+    """Or the certificate would speak of other replies than those that people judged to make it."""
+    answerer = reading(None)
+    answerer.fusion = replace(answerer.fusion, thresholds={"reranked": (0.97, 0.97)})
+    answerer.generator = ReadsReplies("整机保修2年。", {"凭订单": 5.0, "整机保修2年。": 3.2})
+    answerer.mode, answerer.certificate = "certified", certificate(threshold)
+
+    answer = await answerer.answer("保修多久", language="zh")
+
+    assert "generated" in [one.voice for one in answer.candidates]
+    assert "extractive" == answer.decision.voice
+    assert ("answer" if threshold < 0.99 else "handoff") == answer.decision.decision
+
+
+async def test_two_sections_are_judged_by_the_stricter_class() -> None:
+    """Quoted side by side, a policy's sentence is a policy's sentence, wherever it stands."""
+    chunks = [
+        chunk("kettle", "拆封", "拆封不影响保修。"),
+        chunk("fee", "折旧", "拆封后收20%折旧费。", risk="policy"),
+    ]
+    answerer = reading({"不影响": 3.0, "折旧费": 2.8})
+    answerer.retriever, answerer.chunks = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})), chunks
+
+    answer = await answerer.answer("拆封有影响吗", language="zh")
+
+    assert {"kettle/zh#1", "fee/zh#1"} == set(answer.decision.evidence)
+    assert ("policy", 0.95) == (answer.decision.risk_class, answer.decision.threshold)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "stands"),
+    [("x1", "追光x10 支持防水", False), ("x1", "追光x1支持防水", True), ("x1", "the ax1 is not", False), ("bx-200", "bx-200.", True)],
+)  # fmt: skip
+def test_a_model_number_stands_in_a_text_as_a_whole(name: str, text: str, stands: bool) -> None:
+    assert stands is stands_in(name, text)
 
 
 def test_a_certificate_is_bound_to_the_machine_and_cannot_be_edited(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from bot.generator import binding
 from bot.generator import calibrate as commands
 from bot.generator.binding import certificate_of, machine_hashes, sampled_hash
 from bot.generator.calibrate import certify_labels, read_labels
-from bot.generator.certificate import Certificate
-from bot.generator.drift import Audits
+from bot.generator.calibration import Certified
+from bot.generator.certificate import Certificate, issue
+from bot.generator.drift import NO_CERTIFICATE, Audits
 from bot.knowledge import hybrid
 from bot.knowledge.base import Knowledge
 from bot.settings import GeneratorSettings, Settings
@@ -89,7 +90,13 @@ def test_one_label_counts_per_conversation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["{", '{"conversation": "c", "p": 2, "wrong": false}', '{"conversation": "c", "p": 0.5, "wrong": "no"}'],
+    [
+        "{",
+        '{"conversation": "c", "p": 2, "wrong": false}',
+        '{"conversation": "c", "p": 0.5, "wrong": "no"}',
+        '{"conversation": "c", "p": 0.5, "wrong": true, "alone": "no"}',
+        '{"conversation": null, "p": 0.5, "wrong": true}',
+    ],
 )
 def test_a_bad_label_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "l.jsonl").write_text(line, encoding="utf-8")
@@ -168,6 +175,29 @@ def kefu_calibrate(settings: Settings, monkeypatch: pytest.MonkeyPatch, *words: 
     return result.output
 
 
+def write_audits(path: Path, count: int, **label: object) -> None:
+    """So many wrong answers, one a conversation."""
+    usual = {"at": "2026-11-01", "p": 0.99, "wrong": True, "risk": "product"}
+    lines = [json.dumps({"conversation": f"a{n}", **usual, **label}) for n in range(count)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def certified(settings: Settings, file: Path, **classes: Certified) -> Settings:
+    """The settings with a certificate that speaks of these classes."""
+    alphas = {risk: one.alpha for risk, one in classes.items()}
+    issue(classes, alphas=alphas, delta=0.1, n=900, hashes={}, metrics={}).save(file)
+    section = GeneratorSettings(enabled=False, mode="certified", certificate=file)
+    return settings.model_copy(update={"generator": section})
+
+
+def passed(threshold: float, *stricter: float) -> Certified:
+    return Certified(threshold, 0.8, 700, 20, 0.04, 900, 0.05, 0.1, stricter)
+
+
+def levels(settings: Settings) -> dict[str, int]:
+    return dict(Audits.load(settings.data_path("drift.json")).levels)
+
+
 def test_a_shop_certifies_shows_and_audits_by_command(
     tmp_path: Path, settings: Settings, shop: Knowledge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,8 +219,7 @@ def test_a_shop_certifies_shows_and_audits_by_command(
     assert made.id in page and page.count("data:image/") == 3
     assert "It holds for this machine." in shown
 
-    lines = [{"conversation": f"a{n}", "at": "2026-11-01", "p": 0.99, "wrong": True, "risk": "product"} for n in range(4)]  # fmt: skip
-    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(x) for x in lines), encoding="utf-8")
+    write_audits(tmp_path / "a.jsonl", 4)
     first = kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "a.jsonl"))
     again = kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "a.jsonl"))
 
@@ -203,3 +232,131 @@ def test_a_shop_certifies_shows_and_audits_by_command(
     )
     with pytest.raises(CertificateVoid, match="another index"):
         kefu_calibrate(mine, monkeypatch, "show")
+
+
+def test_a_class_without_labels_is_promised_nothing(tmp_path: Path, settings: Settings) -> None:
+    """Not even at the threshold of another class: nobody has looked at its answers."""
+    made = Certificate.load(
+        certified(settings, tmp_path / "c.json", product=passed(0.5)).generator.certificate or Path()
+    )
+
+    assert 0.5 == made.threshold("product") and (0.05, 0.1) == made.promised("product")
+    assert made.threshold("policy") is None and made.promised("policy") is None
+
+
+def test_labels_are_judged_in_the_class_that_answering_looks_up(tmp_path: Path, settings: Settings) -> None:
+    rows = [
+        {"conversation": f"{risk}{n}", "at": f"{n:04d}", "p": 0.9, "wrong": False, "risk": risk}
+        for risk in ("refund", "payment", "legal", "high", "money", "policy", None, "")
+        for n in range(100)
+    ]
+    (tmp_path / "l.jsonl").write_text("\n".join(json.dumps(one) for one in rows), encoding="utf-8")
+    made = certify_labels(read_labels(tmp_path / "l.jsonl"), settings, {})
+
+    assert {"policy": 0.02, "product": 0.05} == made.alphas
+    assert 0.02 == made.classes["policy"].alpha and made.threshold("policy") is not None
+
+
+def test_certifying_says_which_classes_of_the_articles_have_no_label(
+    tmp_path: Path, settings: Settings, shop: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shop.folder / "b.md").write_text(
+        "---\nid: b\nlanguage: zh\nrisk: refund\n---\n# 退款\n## 退款多久\n3天内退回。\n", encoding="utf-8"
+    )
+    mine = settings.model_copy(
+        update={"knowledge": settings.knowledge.model_copy(update={"path": shop.folder})}
+    )
+    write_labels(tmp_path / "l.jsonl", 400)
+    said = kefu_calibrate(mine, monkeypatch, "certify", "--labels", str(tmp_path / "l.jsonl"))
+
+    assert "policy     has no label" in said and "product    has no label" not in said
+
+
+def test_a_trial_certificate_leaves_the_alarms_of_the_one_in_use(
+    tmp_path: Path, settings: Settings, shop: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = certified(settings, tmp_path / "c.json", product=passed(0.5, 0.7, 0.9))
+    mine = mine.model_copy(update={"knowledge": settings.knowledge.model_copy(update={"path": shop.folder})})
+    write_labels(tmp_path / "l.jsonl", 400)
+    write_audits(tmp_path / "a.jsonl", 4)
+    certify = ("certify", "--labels", str(tmp_path / "l.jsonl"), "--out")
+    kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "a.jsonl"))
+    kefu_calibrate(mine, monkeypatch, *certify, str(tmp_path / "new" / "trial.json"))
+
+    assert {"product": 1} == levels(mine)
+    kefu_calibrate(mine, monkeypatch, *certify, str(tmp_path / "c.json"))
+    assert {} == levels(mine), "the one in use was replaced: it begins without alarms"
+
+
+def test_alarms_count_for_the_certificate_they_were_raised_under(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = certified(settings, tmp_path / "c.json", product=passed(0.5, 0.7, 0.9))
+    write_audits(tmp_path / "a.jsonl", 4)
+    audit = ("audit", "--labels", str(tmp_path / "a.jsonl"))
+    kefu_calibrate(before, monkeypatch, *audit)
+    write_audits(tmp_path / "a.jsonl", 1, wrong=False)
+    after = certified(settings, tmp_path / "d.json", product=passed(0.6, 0.8))
+
+    assert {"product": 1} == levels(before)
+    assert "1 new audits" in kefu_calibrate(after, monkeypatch, *audit), "its conversations are counted anew"
+    assert {} == levels(after)
+
+
+def test_audits_written_before_the_certificate_was_kept_go_on_counting(tmp_path: Path) -> None:
+    """Such a file was of the certificate in use; one from times without a certificate is not."""
+    audits = Audits()
+    for _ in range(4):
+        audits.observe("product", True, alpha=0.05, delta=0.1)
+    audits.count(["a0"])
+    file = tmp_path / "drift.json"
+    audits.save(file)
+    old = json.loads(file.read_text())
+    del old["certificate"]
+    file.write_text(json.dumps(old))
+
+    assert {"product": 1} == Audits.load(file).of("abc").levels
+    assert {} == Audits.load(file).of(NO_CERTIFICATE).of("abc").levels
+
+
+def test_edited_drafts_are_no_wrong_answers(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kefu calibrate labels` writes them as well, for `certify`; no shopper got them from the bot."""
+    mine = certified(settings, tmp_path / "c.json", product=passed(0.3, 0.7))
+    write_audits(tmp_path / "a.jsonl", 12, p=0.5, alone=False)
+    with (tmp_path / "a.jsonl").open("a", encoding="utf-8") as file:
+        # of this conversation the answer counts, whatever became of the draft after it
+        for label in ({"wrong": False, "alone": True}, {"wrong": True, "alone": False}):
+            file.write("\n" + json.dumps({"conversation": "both", "at": "2026-11-02", "p": 0.8, **label}))
+    said = kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "a.jsonl"))
+
+    assert "1 new audits of 1;" in said and "1 audits, 0 wrong" in said and "ALARM" not in said
+    assert 13 == len(read_labels(tmp_path / "a.jsonl")), "certify reads them all"
+
+
+def test_answers_given_at_an_old_threshold_do_not_count_against_the_new_one(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve wrong answers of one batch are one alarm: all were given before it."""
+    mine = certified(settings, tmp_path / "c.json", product=passed(0.5, 0.7, 0.8, 0.9))
+    write_audits(tmp_path / "a.jsonl", 12, p=0.6)
+    said = kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "a.jsonl"))
+
+    assert {"product": 1} == levels(mine)
+    assert "4 new audits of 12, 8 more below the present thresholds" in said
+    write_audits(tmp_path / "b.jsonl", 12, p=0.75)
+    moved = (tmp_path / "b.jsonl").read_text().replace('"a', '"b')
+    (tmp_path / "b.jsonl").write_text(moved)
+    kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "b.jsonl"))
+    assert {"product": 2} == levels(mine), "those above it do"
+
+
+def test_an_answer_at_the_threshold_counts_though_its_label_was_rounded(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = certified(settings, tmp_path / "c.json", product=passed(0.60004))
+    write_audits(tmp_path / "a.jsonl", 1, p=0.6)  # 0.60004 was said with four places
+    said = kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "a.jsonl"))
+
+    assert "1 new audits of 1;" in said

@@ -12,12 +12,18 @@ from bot.generator import calibration as c
 
 @pytest.mark.parametrize(
     ("alpha", "delta", "errors", "n"),
-    [(0.05, 0.10, 0, 45), (0.05, 0.05, 0, 59), (0.02, 0.05, 3, 386), (0.01, 0.10, 1, 388)],
+    [
+        (0.05, 0.10, 0, 45),
+        (0.02, 0.10, 0, 114),
+        (0.05, 0.05, 0, 59),
+        (0.02, 0.05, 3, 386),
+        (0.01, 0.10, 1, 388),
+    ],
 )
 def test_the_smallest_certifying_samples_are_the_published_ones(
     alpha: float, delta: float, errors: int, n: int
 ) -> None:
-    assert n == c.errors_allowed(alpha, delta, errors)
+    assert c.binomial_p_value(errors, n, alpha) <= delta < c.binomial_p_value(errors, n - 1, alpha)
 
 
 @given(st.integers(1, 400), st.floats(0.01, 0.3))
@@ -93,17 +99,6 @@ def test_a_perfect_order_has_the_best_area() -> None:
     assert 0.5 == c.auroc([0.5] * 4, w)
 
 
-def test_platt_is_calibrated_and_refuses_one_class() -> None:
-    rng = np.random.default_rng(5)
-    s = rng.normal(size=4000)
-    right = (rng.random(4000) < 1 / (1 + np.exp(-(2 * s - 1)))).astype(float)
-    platt = c.fit_platt(s, right)
-
-    assert platt.a == pytest.approx(2, abs=0.2)
-    with pytest.raises(ValueError, match="right and wrong"):
-        c.fit_platt([1.0, 2.0], [1.0, 1.0])
-
-
 def test_the_drift_monitor_is_quiet_while_the_promise_holds_and_steps_up_when_not() -> None:
     rng = np.random.default_rng(8)
     false_alarms = 0
@@ -119,14 +114,3 @@ def test_the_drift_monitor_is_quiet_while_the_promise_holds_and_steps_up_when_no
     assert 0.7 == monitor.threshold(certified)
     monitor.level = 3
     assert monitor.threshold(certified) is None
-
-
-def test_expected_risk_control_is_laxer_than_the_certificate() -> None:
-    rng = np.random.default_rng(9)
-    s, w = simulate(rng, 1000)
-    tune, _ = simulate(rng, 500)
-    found = c.fixed_sequence_test(s, w, c.coverage_grid(tune), alpha=0.05, delta=0.1)
-    marginal = c.conformal_risk_threshold(s, w, alpha=0.05)
-
-    assert marginal is not None and found.threshold is not None
-    assert marginal <= found.threshold

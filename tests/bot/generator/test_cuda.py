@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +37,9 @@ class Manager:
         self.release = threading.Event()
         self.release.set()
         self.handlers: dict[str, Any] = {}
+        self.output_router = SimpleNamespace(_lock=threading.Lock(), result_handlers=self.handlers)
+        self.room = threading.Event()  # in the queue
+        self.room.set()
         self.cancelled: list[str] = []
         self.asked: list[dict[str, Any]] = []
         self.running = False
@@ -54,6 +58,7 @@ class Manager:
         record_timestamps: bool = False, eos_token_id: list[int] | int | None = None,
     ) -> str | None:  # fmt: skip
         assert request_id is not None and threading.current_thread() is not threading.main_thread()
+        self.room.wait(10)
         self.asked.append({"ids": input_ids, "max_new_tokens": max_new_tokens, "end": eos_token_id})
         if self.full:
             raise queue.Full
@@ -65,6 +70,8 @@ class Manager:
     def _answer(self, request_id: str, timed: bool) -> None:
         self.release.wait(10)
         if request_id in self.cancelled:
+            return
+        if request_id not in self.handlers:
             return
         callback, loop = self.handlers[request_id]
         output = GenerationOutput(
@@ -197,9 +204,32 @@ async def test_a_caller_who_leaves_is_cancelled_on_the_card(tiny: Loaded) -> Non
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await asyncio.sleep(0)
     manager.release.set()
 
-    assert list(manager.handlers) == manager.cancelled and 0 == engine.active
+    assert 1 == len(manager.cancelled) and 0 == engine.active
+    assert not manager.handlers  # the manager itself keeps the handler of what gives no result for ever
+
+
+async def test_who_leaves_while_the_queue_is_full_is_cancelled_once_the_card_knows_of_it(
+    tiny: Loaded,
+) -> None:
+    """The manager forgets a cancelling of what it has not taken, and would write a reply for nobody."""
+    manager = Manager("ok")
+    manager.room.clear()
+    engine = engine_with(tiny, manager)
+    task = asyncio.create_task(engine.generate([5], Sampling(max_tokens=4)))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not manager.cancelled and not manager.asked
+
+    manager.room.set()
+    while not manager.cancelled:
+        await asyncio.sleep(0.005)
+
+    assert 1 == len(manager.asked) and not manager.handlers
 
 
 async def test_a_failure_a_refusal_and_a_full_queue_are_errors(tiny: Loaded) -> None:

@@ -93,6 +93,22 @@ async def test_a_closed_engine_refuses(tiny: Loaded) -> None:
         await engine.generate([2], Sampling())
 
 
+async def test_closing_fails_what_is_under_way_and_what_waits(tiny: Loaded) -> None:
+    """Nobody waits for ever, and nobody's reply is finished first."""
+    engine = BatchEngine(tiny, concurrency=1)
+    asked = [
+        asyncio.create_task(engine.generate(tiny.encode("hello"), Sampling(max_tokens=5000)))
+        for _ in range(3)
+    ]
+    while not engine.active:
+        await asyncio.sleep(0.01)
+
+    await asyncio.to_thread(engine.close)
+    ended = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+
+    assert all(isinstance(one, GeneratorError) for one in ended), ended
+
+
 async def test_a_prompt_the_model_cannot_run_fails_alone(tiny: Loaded) -> None:
     """An impossible token id fails its own request and no other."""
     engine = BatchEngine(tiny)

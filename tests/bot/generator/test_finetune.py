@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +18,8 @@ from bot.generator import local, training
 from bot.generator.dialogues import Dialogue, make_dialogues
 from bot.generator.finetune import finetune
 from bot.generator.model import Loaded, merge_adapter
-from bot.generator.training import TrainingPlan, train_adapter
-from bot.settings import get_settings
+from bot.generator.training import TrainingPlan, train_adapter, training_mark
+from bot.settings import GeneratorSettings, Settings, get_settings
 from tests.bot.generator.conftest import ByteTokenizer
 
 PLAN = TrainingPlan(rank=2, alpha=4, batch=2, warmup=1, max_tokens=4000, learning_rate=1e-2)
@@ -84,6 +85,147 @@ def test_a_checkpoint_of_other_data_is_refused(
     train_adapter(dialogues, tmp_path / "out", **options)
     with pytest.raises(module.GeneratorError, match="other data"):
         train_adapter(dialogues[:-1], tmp_path / "out", **options)
+
+
+def test_a_checkpoint_is_marked_with_the_weights_and_their_type(tiny: Loaded) -> None:
+    import torch
+
+    def mark(model: Any) -> str:
+        return training_mark(replace(tiny, model=model), PLAN)
+
+    other = copy.deepcopy(tiny.model)
+    with torch.no_grad():
+        other.model.layers[1].mlp.up_proj.weight.mul_(1.01)
+    half = copy.deepcopy(tiny.model).to(torch.bfloat16)
+    fewer_words = copy.deepcopy(tiny.model)  # as on a CPU, where those of other languages are dropped
+    fewer_words.resize_token_embeddings(200)
+
+    assert mark(tiny.model) == mark(copy.deepcopy(tiny.model)) == mark(fewer_words)
+    assert 3 == len({mark(tiny.model), mark(other), mark(half)})
+    assert mark(tiny.model) != training_mark(tiny, replace(PLAN, seed=1))
+
+
+def test_a_checkpoint_of_other_weights_is_refused(
+    small: Callable[..., Loaded], dialogues: list[Dialogue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def others(name: Any, **more: Any) -> Loaded:
+        loaded = small(name, **more)
+        with torch.no_grad():
+            for weight in loaded.model.parameters():
+                weight.mul_(0.9)
+        return loaded
+
+    options: dict[str, Any] = {"plan": PLAN, "cache": tmp_path, "every": 1, "max_steps": 1}
+    train_adapter(dialogues[:4], tmp_path / "out", weights="a", **options)
+    monkeypatch.setattr(training, "load", others)
+    with pytest.raises(module.GeneratorError, match="other data, settings or weights"):
+        train_adapter(dialogues[:4], tmp_path / "out", weights="b", **options)
+
+
+@pytest.mark.parametrize("every", [1, 100])
+def test_training_that_was_killed_before_its_adapter_was_written_writes_it(
+    small: Callable[..., Loaded],
+    dialogues: list[Dialogue],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    every: int,
+) -> None:
+    """Between the last checkpoint and the adapter: started again no step is left, and the adapter must be the last one."""
+    save = training.save_adapter
+
+    def killed(model: Any, out: Path, plan: Any, steps: int) -> None:
+        if steps == 2:
+            raise KeyboardInterrupt
+        save(model, out, plan, steps)
+
+    options: dict[str, Any] = {
+        "plan": PLAN,
+        "weights": None,
+        "cache": tmp_path,
+        "every": every,
+        "max_steps": 2,
+    }
+    train_adapter(dialogues[:4], tmp_path / "whole", **options)
+    monkeypatch.setattr(training, "save_adapter", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(dialogues[:4], tmp_path / "cut", **options)
+    monkeypatch.setattr(training, "save_adapter", save)
+    steps: list[int] = []
+    train_adapter(dialogues[:4], tmp_path / "cut", progress=lambda *found: steps.append(found[0]), **options)
+
+    assert [] == steps
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert whole.keys() == cut.keys() and all(bool((whole[k] == cut[k]).all()) for k in whole)
+    assert 2 == json.loads((tmp_path / "cut" / "training.json").read_text())["steps"]
+
+
+@pytest.mark.parametrize("adapter", [None, "none"])
+def test_a_shops_own_weights_do_not_get_the_packaged_adapters_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter: str | None
+) -> None:
+    section = GeneratorSettings(model="qwen", adapter=adapter)
+    monkeypatch.setattr(module, "get_settings", lambda: Settings(data_dir=tmp_path, generator=section))
+    monkeypatch.setattr(module, "measure_files", lambda *_: pytest.fail("measured"))
+    refused = run.invoke(finetune, ["deploy"])
+
+    assert isinstance(refused.exception, module.GeneratorError)
+    assert "--to" in str(refused.exception) and "generator.adapter" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("section", "to", "place"),
+    [
+        (GeneratorSettings(), None, None),
+        (GeneratorSettings(model="qwen", adapter="mine"), None, "mine"),
+        (GeneratorSettings(model="qwen"), "there", "there"),
+        (GeneratorSettings(model="qwen", adapter="mine"), "there", "there"),
+    ],
+)
+def test_an_adapter_is_deployed_where_the_settings_look_or_says_what_to_set(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    section: GeneratorSettings,
+    to: str | None,
+    place: str | None,
+) -> None:
+    installed: list[Path] = []
+    found = {"rights": [True], "accuracy": 1.0, "checks_failed": 0.0}
+    monkeypatch.setattr(module, "get_settings", lambda: Settings(data_dir=tmp_path, generator=section))
+    monkeypatch.setattr(module, "measure_files", lambda *_: found)
+    monkeypatch.setattr(module, "install", lambda new, target: installed.append(target))
+    done = run.invoke(finetune, ["deploy", *(["--to", to] if to else [])])
+
+    assert 0 == done.exit_code, done.output
+    assert [Path(place) if place else module.ADAPTER] == installed
+    assert (to is not None) is ("Set generator.adapter" in done.output)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "deploy"])
+@pytest.mark.parametrize("test", [None, ""], ids=["missing", "empty"])
+def test_without_a_test_part_the_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, test: str | None
+) -> None:
+    adapter = tmp_path / "finetune" / "adapter"
+    adapter.mkdir(parents=True)
+    (adapter / "adapter_model.safetensors").touch()
+    if test is not None:
+        (tmp_path / "finetune" / "test.jsonl").write_text(test)
+    monkeypatch.setattr(module, "get_settings", lambda: Settings(data_dir=tmp_path))
+    monkeypatch.setattr(local, "load", lambda *_, **__: pytest.fail("loaded"))
+    refused = run.invoke(finetune, [command])
+
+    assert isinstance(refused.exception, module.GeneratorError)
+    assert "test.jsonl" in str(refused.exception) and "kefu finetune prepare" in str(refused.exception)
+
+
+def test_training_without_prepared_data_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "get_settings", lambda: Settings(data_dir=tmp_path))
+
+    assert "kefu finetune prepare" in str(run.invoke(finetune, ["train"]).exception)
 
 
 def test_the_commands_make_measure_and_deploy_an_adapter_and_refuse_a_worse_one(

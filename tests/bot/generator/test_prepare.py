@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from bot.exceptions import GeneratorError
 from bot.generator.dialogues import Dialogue, make_dialogues, make_shop
 from bot.generator.evidence import Evidence
 from bot.generator.finetune import held_out_topics, install, worse
-from bot.generator.prepare import mask_personal, prepare, read_dialogues, write_dialogues
+from bot.generator.prepare import clean, fault, mask_personal, prepare, read_dialogues, write_dialogues
+from bot.generator.prompt import build_messages
 
 GOOD = Dialogue(
     "1",
@@ -76,6 +78,67 @@ def test_dialogues_survive_a_file_and_a_bad_line_is_named(tmp_path: Path) -> Non
     file.write_text('{"id": "1"}\n')
     with pytest.raises(GeneratorError, match=r"d\.jsonl:1"):
         read_dialogues(file)
+
+
+@pytest.mark.parametrize(
+    ("gold", "kept"),
+    [("7 days", ("7 days",)), (["7 days", " "], ("7 days",)), ("", ()), (None, ()), (7, ("7",))],
+)
+def test_one_gold_may_be_written_without_a_list(tmp_path: Path, gold: object, kept: tuple[str, ...]) -> None:
+    file = tmp_path / "d.jsonl"
+    raw = {"id": "1", "language": "en", "question": "q", "evidence": [], "answer": "a", "gold": gold}
+    file.write_text(json.dumps(raw), encoding="utf-8")
+
+    assert [kept] == [d.gold for d in read_dialogues(file)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"language": "fr"}, {"question": None}, {"evidence": [{"id": "a", "text": None}]}, {"gold": {"a": 1}}],
+)
+def test_a_field_of_another_kind_is_named(tmp_path: Path, change: dict[str, object]) -> None:
+    file = tmp_path / "d.jsonl"
+    raw = {"id": "1", "language": "en", "question": "q", "evidence": [], "answer": "a", **change}
+    file.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(GeneratorError, match=r"d\.jsonl:1: not a dialogue"):
+        read_dialogues(file)
+
+
+def test_an_answer_that_the_prompt_cuts_off_is_not_taught() -> None:
+    """An article section of 750 characters whose last sentence answers: the generator would not read it."""
+    filler = "关于退货的说明请仔细阅读本页面。" * 44
+    late = replace(GOOD, evidence=(Evidence("a", filler + GOOD.answer, "退货"),))
+    early = replace(GOOD, evidence=(Evidence("a", GOOD.answer + filler, "退货"),))
+
+    assert len(filler) > 700
+    assert "values" in (fault(clean(late)) or "")
+    assert fault(clean(early)) is None
+
+
+def test_cleaned_text_is_what_the_prompt_shows() -> None:
+    """The limits of `clean` are those of `build_messages`: nothing of a cleaned dialogue is cut off there."""
+    long = "长" * 3000
+    dialogue = clean(
+        Dialogue("1", "g", "zh", long, (Evidence("a", long, long),), "好", history=((long, long),))
+    )
+    (evidence,), ((said, answered),) = dialogue.evidence, dialogue.history
+    shown = build_messages(long, [Evidence("a", long, long)], language="zh", history=[(long, long)])[1]
+    lines = shown["content"].split("\n")
+
+    assert [
+        "资料:",
+        f"(1) article | {evidence.title}: {evidence.text}",
+        f"顾客: {said}",
+        f"客服: {answered}",
+        f"问题: {dialogue.question}",
+    ] == lines
+
+
+def test_a_number_on_the_border_is_masked_before_the_text_is_cut() -> None:
+    text = "长" * 695 + "电话13812345678"
+    (evidence,) = clean(replace(GOOD, evidence=(Evidence("a", text, "退货"),))).evidence
+
+    assert "138" not in evidence.text and len(evidence.text) <= 700
 
 
 def test_gold_stands_in_the_chunk_that_answers() -> None:

@@ -101,6 +101,33 @@ def test_training_that_was_interrupted_ends_like_one_that_was_not(small: Any, tm
         train_reranker(COLOURS[:2], tmp_path / "cut", plan=PLAN, cache=tmp_path)
 
 
+def test_training_that_was_killed_before_it_was_written_writes_it(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    plan = replace(PLAN, epochs=1)
+    save = training.save_reranker
+    steps: list[int] = []
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    whole = train_reranker(COLOURS, tmp_path / "whole", plan=plan, cache=tmp_path)
+    monkeypatch.setattr(training, "save_reranker", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_reranker(COLOURS, tmp_path / "cut", plan=plan, cache=tmp_path)
+    monkeypatch.setattr(training, "save_reranker", save)
+    cut = train_reranker(
+        COLOURS, tmp_path / "cut", plan=plan, cache=tmp_path, progress=lambda *found: steps.append(found[0])
+    )
+
+    assert [] == steps
+    for name in ("adapter_model.safetensors", "head.safetensors"):
+        mine, theirs = load_file(str(whole / name)), load_file(str(cut / name))
+        assert all(bool((mine[k] == theirs[k]).all()) for k in mine)
+
+
 def test_what_was_learned_is_loaded_again(small: Any, tmp_path: Path) -> None:
     """After training, the saved adapter and head tell answered from unanswered on what they learned."""
     losses: list[float] = []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 
 from bot.exceptions import GeneratorError, NoReranker
 from bot.generator.client import GeneratorClient, parse_completions
@@ -224,6 +224,67 @@ async def test_kefus_own_client_reads_the_server(aiohttp_client: Any, tiny: Load
 async def test_a_server_without_log_probabilities_is_refused_by_the_client() -> None:
     with pytest.raises(GeneratorError, match="log-probabilities"):
         parse_completions({"choices": [{"message": {"content": "x"}}]}, "http://other")
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"usage": {"prompt_tokens": "many"}},
+        {"usage": ["x"]},
+        {"choices": [{"message": {"content": ["a"]}, "logprobs": {"content": []}}]},
+        {"choices": [{"message": {"content": "a"}, "logprobs": {"content": [{"logprob": -1.0}]}}]},
+        {
+            "choices": [
+                {"message": {"content": "a"}, "logprobs": {"content": [{"token": "a", "logprob": None}]}}
+            ]
+        },
+        {"choices": [{"message": {"content": "a"}, "logprobs": []}]},
+        {"choices": None},
+        {"choices": []},
+    ],
+)
+def test_what_another_server_spoils_is_a_generator_error(spoilt: dict[str, Any]) -> None:
+    """After which the article's own words speak; anything else would end the shopper's turn."""
+    good = {
+        "choices": [{"message": {"content": "a"}, "logprobs": {"content": []}}],
+        "usage": {"prompt_tokens": None},
+    }
+    assert 0 == parse_completions(good, "http://other")[0].prompt_tokens
+    with pytest.raises(GeneratorError, match="http://other"):
+        parse_completions(good | spoilt, "http://other")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": "the model does not support the score API"}),
+        (200, {"object": "error", "message": "the model does not support the score API"}),
+        (200, {"id": "rerank-1", "results": [{"index": 0, "relevance_score": 7.3}]}),  # on a scale of its own
+    ],
+)
+async def test_another_servers_reranker_is_none(
+    aiohttp_client: Any, status: int, body: dict[str, Any]
+) -> None:
+    async def rerank(request: web.Request) -> web.Response:
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_post("/v1/rerank", rerank)
+    client = await aiohttp_client(app)
+    async with GeneratorClient(str(client.make_url("/"))) as generator:
+        with pytest.raises(NoReranker):
+            await generator.rerank("tea", ["tea"])
+
+
+async def test_a_prompt_that_is_refused_does_not_end_the_drafts_of_others(
+    aiohttp_client: Any, tiny: Loaded
+) -> None:
+    server = await serve(aiohttp_client, tiny)
+    good, long = build_messages("hi", [], language="en"), [{"role": "user", "content": "x" * 100_000}]
+    async with GeneratorClient(str(server.make_url(""))) as client:
+        with pytest.raises(GeneratorError):
+            await client.drafts(long, max_tokens=4, count=3)  # type: ignore[arg-type]
+        assert 3 == len(await client.drafts(good, max_tokens=4, count=3))
 
 
 async def test_an_unreachable_generator_is_a_generator_error() -> None:

@@ -83,6 +83,30 @@ async def test_an_article_with_an_error_leaves_the_last_good_ones_until_it_is_me
     assert "7 days" in broken.text and "14 days" in mended.text
 
 
+async def test_a_change_that_could_not_be_taken_up_is_tried_again(
+    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the database of the articles is away at the moment an article is edited."""
+    service, usual = AnswerService(settings), module.load_answerer
+    await service.answer(QUESTION, language="en")
+
+    def away(*arguments: object) -> object:
+        raise KnowledgeError("PostgreSQL cannot be reached.")
+
+    write(folder, 30)
+    monkeypatch.setattr(module, "load_answerer", away)
+    meanwhile = [await service.answer(QUESTION, language="en") for _ in range(2)]
+    monkeypatch.setattr(module, "load_answerer", usual)
+    soon = await service.answer(QUESTION, language="en")  # not at every question
+    service._not_before = 0.0
+    again = await service.answer(QUESTION, language="en")
+    await service.close()
+
+    assert all("7 days" in one.text for one in [*meanwhile, soon])
+    assert "30 days" in again.text
+    assert again.versions["index"] != soon.versions["index"]  # each names the articles that it came from
+
+
 async def test_a_shop_that_starts_with_an_error_is_told(settings: Settings, folder: Path) -> None:
     write(folder, 7, front="language: french")
     service = AnswerService(settings)
