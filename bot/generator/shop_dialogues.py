@@ -15,7 +15,7 @@ from bot.generator.shops import Shop
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import encoder
 
-SIZES = (1, 2, 2, 3, 3)  # sections in a set, drawn
+SIZES = (1, 1, 1, 2, 3)  # sections in a set, drawn: behind a reranker the generator reads one
 WITH_HISTORY = 0.15
 AS_PEOPLE_WRITE = 0.2  # with an opener, a mood or a slip, beside what the shop's author wrote
 
