@@ -81,7 +81,7 @@ class House:
     async def quiet(self) -> None:
         for _ in range(2000):
             turns, deliveries = await self.gateway.store.due()
-            busy = self.gateway._turns or self.gateway._deliveries or await self.gateway.store.backlog()
+            busy = self.gateway.at_work or await self.gateway.store.backlog()
             if not turns and not deliveries and not busy:
                 return
             await asyncio.sleep(0.01)
