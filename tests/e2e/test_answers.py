@@ -185,21 +185,25 @@ async def test_the_product_is_asked_for_once_and_then_answered_about(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_a_rule_is_told_before_the_return_begins(
-    answering: Assistant, open_chat: OpenChat, language: str
-) -> None:
+async def test_a_rule_is_told_before_the_return_begins(open_chat: OpenChat, language: str) -> None:
+    """And where the reranker was late, and the rule is not certain, nothing is said of it: then somebody new asks."""
     questions = {
-        "zh": ["吊牌剪了还能退货吗", "吊牌剪掉了还能退货吗"],
+        "zh": ["手机激活了还能退货吗", "内衣拆封了还能退吗"],
         "en": [
-            "can I return it without the original packaging",
-            "can I still return it without the original box",
+            "can I return a phone that I have already activated",
+            "can I return the phone after activating it",
         ],
     }[language]
+    deadline = time.monotonic() + READY
+    for question in cycle(questions):
+        shopper = await open_chat(language)
+        said = await shopper.say(question)
+        if said.replies[0].citations:
+            break
+        assert time.monotonic() < deadline, f"never told: {shopper.transcript}"
+        await asyncio.sleep(5)
 
-    shopper, said, decided = await ask(answering, open_chat, language, questions)
-
-    assert "answer" == decided["decision"], decided
-    assert said.replies[0].citations and "bot" == said.owner
+    assert len(said.replies) >= 2 and "bot" == said.owner  # the rule, then which order it is about
     order = sample("return_day3" if language == "zh" else "return_day3_en")
     said = await shopper.say(f"{order.number}, {order.phone_tail}")
     assert said.buttons, f"the return goes on: {shopper.transcript}"
