@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Callable, Coroutine, Set
+from typing import Any
 
 from bot.database import now_ms
 
@@ -15,7 +16,7 @@ class Lane:
     looked at once more afterwards, however often that was: work reads what there is to do, so nothing is counted.
     """
 
-    def __init__(self, work: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         self._work = work
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
@@ -34,7 +35,7 @@ class Lane:
         if conversation in self._tasks:
             self._again.add(conversation)
             return
-        task = asyncio.create_task(self._run(conversation))
+        task = asyncio.create_task(self._work(conversation))
         self._tasks[conversation] = task
         task.add_done_callback(lambda _: self._finished(conversation))
 
@@ -55,9 +56,6 @@ class Lane:
         for timer in self._timers:
             timer.cancel()
         return [*self._tasks.values()]
-
-    async def _run(self, conversation: str) -> None:
-        await self._work(conversation)
 
     def _finished(self, conversation: str) -> None:
         self._tasks.pop(conversation, None)
