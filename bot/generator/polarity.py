@@ -194,6 +194,16 @@ def clauses_of(text: str) -> list[_Clause]:
     return out
 
 
+def _sentences(clauses: Sequence[_Clause]) -> Iterator[tuple[_Clause, ...]]:
+    """Clauses by sentence. The last clause of a text ends one."""
+    sentence: list[_Clause] = []
+    for clause in clauses:
+        sentence.append(clause)
+        if clause.last:
+            yield tuple(sentence)
+            sentence = []
+
+
 @dataclass(frozen=True)
 class _Unit:
     """What is said together: a clause, a sentence, or a sentence under its `heading`. `around` is the whole sentence."""
@@ -254,22 +264,16 @@ class _Source:
     def units(self) -> tuple[_Unit, ...]:
         out: list[_Unit] = []
         lead: tuple[_Clause, ...] = ()
-        sentence: list[_Clause] = []
-        for clause in self.clauses:
-            sentence.append(clause)
-            if not clause.last:
-                continue
-            said = tuple(sentence)
+        for said in _sentences(self.clauses):
             asked = any(c.question for c in said)
             if not asked:
                 out += [_Unit((c,), around=said) for c in said]
                 out += [_Unit(said)] if len(said) > 1 else []
                 out += [_Unit(said, (*self._heading, *lead))] if self._heading or lead else []
-            if asked or clause.text.rstrip().endswith(":"):
+            if asked or said[-1].text.rstrip().endswith(":"):
                 lead = said  # a question and its answer, a list and what it is a list of
             elif any(c.question for c in lead):
                 lead = ()
-            sentence = []
         return tuple(out)
 
 
@@ -330,14 +334,10 @@ def contradiction(reply: str, evidence: Sequence[Evidence]) -> str:
         ]
         if theirs and no not in theirs:
             return "the evidence answers no" if theirs[0] else "the evidence answers yes"
-    sentence: list[_Clause] = []
-    for clause in clauses:
-        sentence.append(clause)
-        if clause.last:
-            if any(_contradicted(one, sentence, sources) for one in sentence):
-                said = "".join(one.text for one in sentence).strip()
-                return f"the evidence says the opposite of: {said}"
-            sentence = []
+    for sentence in _sentences(clauses):
+        if any(_contradicted(one, sentence, sources) for one in sentence):
+            said = "".join(one.text for one in sentence).strip()
+            return f"the evidence says the opposite of: {said}"
     return ""
 
 
