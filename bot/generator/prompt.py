@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the generator's own program runs without pydantic
 
 PROMPT_VERSION = "1"
 MAX_EVIDENCE_CHARS = 700  # of one piece; an article section is shorter, a pasted page is cut
+MAX_TITLE, MAX_QUESTION, MAX_TURN = 120, 400, 200  # characters
 RERANK_ID = "kefu-rerank-"  # begins the id of what Kefu's own reranker has read
 
 SYSTEM: dict[Language, str] = {
@@ -48,7 +49,7 @@ def quoted(text: str, limit: int = MAX_EVIDENCE_CHARS) -> str:
 
 def document(title: str, text: str) -> str:
     """A section as the reranker reads it: one line, title first."""
-    return f"{quoted(title, 120)}: {quoted(text)}"
+    return f"{quoted(title, MAX_TITLE)}: {quoted(text)}"
 
 
 def build_messages(
@@ -62,11 +63,12 @@ def build_messages(
     data, shopper, kefu, asks = LABELS[language]
     lines = [f"{data}:"]
     lines += [
-        f"({n}) {e.source} | {quoted(e.title, 120)}: {quoted(e.text)}" for n, e in enumerate(evidence, 1)
+        f"({n}) {e.source} | {quoted(e.title, MAX_TITLE)}: {quoted(e.text)}"
+        for n, e in enumerate(evidence, 1)
     ]
     for said, answered in history[-2:]:
-        lines += [f"{shopper}: {quoted(said, 200)}", f"{kefu}: {quoted(answered, 200)}"]
-    lines.append(f"{asks}: {quoted(question, 400)}")
+        lines += [f"{shopper}: {quoted(said, MAX_TURN)}", f"{kefu}: {quoted(answered, MAX_TURN)}"]
+    lines.append(f"{asks}: {quoted(question, MAX_QUESTION)}")
     return [{"role": "system", "content": SYSTEM[language]}, {"role": "user", "content": "\n".join(lines)}]
 
 
