@@ -19,7 +19,9 @@ def numbered_lines(path: Path, error: type[KefuError]) -> Iterator[tuple[int, st
     try:
         raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError as exc:
-        raise error(f"{path}: there is no such file. Give a JSONL file, one JSON object a line.") from exc
+        raise error(
+            f"{path} cannot be read: there is no such file. Give a JSONL file, one JSON object a line."
+        ) from exc
     except OSError as exc:
         raise error(f"{path} cannot be read: {exc.strerror}. Give a JSONL file that may be read.") from exc
     try:

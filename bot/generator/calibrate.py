@@ -32,8 +32,8 @@ from bot.generator.calibration import auroc, certify_strata, e_aurc, ece
 from bot.generator.certificate import Certificate, issue
 from bot.generator.drift import FILE as DRIFT_FILE
 from bot.generator.drift import NO_CERTIFICATE, Audits
-from bot.generator.jsonl import numbered_lines, texts_of
 from bot.handoff.labels import Judged, for_calibration
+from bot.jsonl import numbered_lines, texts_of
 from bot.knowledge.base import Knowledge, default_folder
 from bot.migrations import upgrade
 from bot.settings import Settings, get_settings

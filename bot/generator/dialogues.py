@@ -20,8 +20,8 @@ from typing import Any, get_args
 import yaml
 
 from bot.generator.evidence import Evidence
-from bot.generator.jsonl import texts_of
 from bot.generator.wording import content_words, overlap, sentences
+from bot.jsonl import texts_of
 from bot.knowledge.articles import Chunk
 from bot.message import Language
 

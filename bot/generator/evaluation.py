@@ -28,7 +28,7 @@ from bot.generator.calibration import aurc, auroc, clopper_pearson_upper, e_aurc
 from bot.generator.client import Generator, GeneratorClient
 from bot.generator.confidence import Fusion
 from bot.generator.correctness import holds_gold
-from bot.generator.jsonl import numbered_lines, text_of, texts_of
+from bot.jsonl import numbered_lines, text_of, texts_of
 from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge
 from bot.log import configure

@@ -26,13 +26,11 @@ from bot.generator.checks import (
 )
 from bot.generator.dialogues import Dialogue
 from bot.generator.injection import looks_like_injection
-from bot.generator.jsonl import numbered_lines
-from bot.generator.prompt import MAX_EVIDENCE_CHARS, quoted
+from bot.generator.prompt import MAX_EVIDENCE_CHARS, MAX_QUESTION, MAX_TITLE, MAX_TURN, quoted
 from bot.generator.wording import content_words
+from bot.jsonl import numbered_lines
 from bot.privacy.masking import mask_text
 
-# As `build_messages` cuts them: what is cut off there must not make an answer look as if it stood in the evidence.
-MAX_TITLE, MAX_QUESTION, MAX_TURN = 120, 400, 200
 MAX_ANSWER = 2000  # far more than `fault` lets pass
 _HOTLINE = re.compile(r"(?<!\d)(?:400|800)[- ]?\d{3,4}[- ]?\d{3,4}(?!\d)")
 
@@ -57,7 +55,8 @@ def mask_personal(text: str) -> str:
 
 
 def clean(dialogue: Dialogue) -> Dialogue:
-    """One line per text, no role marks, no personal data, no longer than the prompt has room for."""
+    """One line per text, no role marks, no personal data, no longer than the prompt has room for: what is cut off there
+    must not make an answer look as if it stood in the evidence."""
 
     def tidy(text: str, limit: int) -> str:
         whole = mask_personal(quoted(text, len(text)))  # before the cut, which may go through a number

@@ -19,6 +19,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.exceptions import KnowledgeError
+from bot.jsonl import numbered_lines
 from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge, default_cache
 from bot.knowledge.encoders import EmbeddingCache
@@ -65,17 +66,8 @@ def read_questions(path: Path) -> list[Question]:
     Raises:
         KnowledgeError: the file or a line cannot be read; names file, line and remedy.
     """
-    try:
-        # Not `splitlines`: a line separator (U+2028) may stand in a JSON string as it is.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise KnowledgeError(
-            f"{path}: the question file cannot be read ({exc}). Name a JSONL file in UTF-8."
-        ) from exc
     questions = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path, KnowledgeError):
         try:
             questions.append(Question.model_validate_json(line))
         except ValidationError as exc:

@@ -12,8 +12,8 @@ import pytest
 from bot.exceptions import KefuError
 from bot.generator.calibrate import read_labels
 from bot.generator.evaluation import read_questions
-from bot.generator.jsonl import numbered_lines
 from bot.generator.prepare import read_dialogues
+from bot.jsonl import numbered_lines
 from bot.knowledge import evaluation as knowledge
 
 # A reader, and a line for it that holds a text.
