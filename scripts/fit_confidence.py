@@ -31,8 +31,9 @@ from bot.generator.correctness import holds_gold
 from bot.generator.dialogues import Question
 from bot.generator.ordering import READ, reordered
 from bot.generator.reranker import load_reranker
-from bot.generator.reranker_training import Trunk, score_trunks
+from bot.generator.reranker_training import score_trunks
 from bot.generator.shops import held_out, read_shop, shop_files
+from bot.generator.trunks import Trunk
 from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge, default_cache
 from bot.knowledge.encoders import EmbeddingCache

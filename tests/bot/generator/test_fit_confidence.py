@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bot.generator.confidence import READ_FEATURES, Fusion
-from bot.generator.reranker_training import Trunk
 from bot.generator.shops import held_out, read_shop, shop_files
+from bot.generator.trunks import Trunk
 from bot.settings import PROJECT_ROOT
 
 
