@@ -5,6 +5,7 @@ Blocking: call it in a thread. This module knows no table and no platform.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bot.exceptions import StorageUnavailable
@@ -61,14 +62,27 @@ class Bucket:
 
     def get(self, name: str) -> bytes | None:
         """The object, or None when there is none of this name."""
+        found = self._object(name)
+        return found[0] if found is not None else None
+
+    def rewrite(self, name: str, change: Callable[[bytes], bytes]) -> bool:
+        """Put the object again as `change` makes it, under its content type; False when there is none."""
+        found = self._object(name)
+        if found is None:
+            return False
+        data, content_type = found
+        self.put(name, change(data), content_type)
+        return True
+
+    def _object(self, name: str) -> tuple[bytes, str] | None:
         try:
             with _said(self._errors):
-                data: bytes = self._client.get_object(Bucket=self.name, Key=name)["Body"].read()
+                found = self._client.get_object(Bucket=self.name, Key=name)
+                return found["Body"].read(), str(found.get("ContentType") or "application/octet-stream")
         except StorageUnavailable as exc:
             if exc.code in _MISSING:
                 return None
             raise
-        return data
 
     def delete(self, name: str) -> None:
         with _said(self._errors):

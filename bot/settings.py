@@ -319,30 +319,33 @@ class OidcSettings(Section):
     timeout: float = Field(default=8.0, gt=0, le=60, description="seconds for one call")
 
 
+DeskRole = Literal["agent", "lead", "admin"]  # as channels.desk.staff has them
+
+
+def _usual_limits() -> dict[DeskRole, dict[str, int]]:
+    lead = {"CNY": 500_000, "HKD": 500_000, "USD": 70_000, "EUR": 65_000, "GBP": 55_000, "JPY": 100_000}
+    return {"lead": lead}
+
+
 class DeskSettings(Section):
     """The page where people answer, at /desk of the gateway."""
 
     enabled: bool = True
     session_hours: int = Field(default=12, ge=1, le=720, description="idle hours until a sign-in ends")
     canned: Path | None = None  # canned replies; None: channels/desk/canned.yml
-    # What a role may approve of what the policy leaves to a person: minor units by currency. A role without a row
-    # has no limit; a currency without a number is not approved. `agent` never approves.
-    approve_up_to: dict[str, dict[str, int]] = Field(
-        default_factory=lambda: {
-            "lead": {
-                "CNY": 500_000,
-                "HKD": 500_000,
-                "USD": 70_000,
-                "EUR": 65_000,
-                "GBP": 55_000,
-                "JPY": 100_000,
-            }
-        }
-    )
+    # What a role may approve of what the policy leaves to a person: minor units by currency; a currency without a
+    # number is not approved. Without a row `lead` has the limits above, `admin` none. `agent` never approves.
+    approve_up_to: dict[DeskRole, dict[str, int]] = Field(default_factory=_usual_limits)
     passwords: bool = True  # False: signing in by `oidc` only
     oidc: OidcSettings | None = None
     chatwoot: ChatwootSettings | None = None  # people also answer in Chatwoot
     telegram: TelegramDeskSettings | None = None  # or in topics of a Telegram group
+
+    @field_validator("approve_up_to")
+    @classmethod
+    def a_lead_has_limits(cls, limits: dict[DeskRole, dict[str, int]]) -> dict[DeskRole, dict[str, int]]:
+        """A row for `admin` alone must not take the limits from `lead`."""
+        return {**_usual_limits(), **limits}
 
 
 class RetentionSettings(Section):

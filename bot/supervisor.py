@@ -14,6 +14,7 @@ import errno
 import json
 import logging
 import logging.handlers
+import math
 import os
 import signal
 import socket
@@ -299,8 +300,8 @@ class Supervisor:
                 await asyncio.wait_for(output, 2)
             if self._stopping:
                 return
+            calm = one.healthy.is_set() and time.monotonic() - started > self._backoff.calm
             one.healthy.clear()
-            calm = one.was_healthy and time.monotonic() - started > self._backoff.calm
             one.crashes = 1 if calm else one.crashes + 1
             if not one.was_healthy and one.crashes >= CRASHES_BEFORE_FIRST_HEALTHY:
                 raise ProgramError(
@@ -353,7 +354,14 @@ class Supervisor:
             self._show(one.program.name, line)
 
     async def _watch_health(self, one: Running, process: asyncio.subprocess.Process, started: float) -> None:
-        while not await self._answers(one.program):  # noqa: ASYNC110 - another process sets no Event
+        # start() bounds the first start of whatever is waited for. The generator, which nobody waits for, may take as
+        # long as it needs: to end it three times before it ever answered would end everything.
+        patience = self._settings.start_timeout if one.was_healthy else math.inf
+        while not await self._answers(one.program):
+            if time.monotonic() - started > patience:
+                self._show("up", f"{one.program.name} did not answer within {patience:g} seconds; ending it")
+                await self._terminate(process)
+                return
             await asyncio.sleep(0.2)
         one.state = "up"
         one.was_healthy = True

@@ -21,7 +21,8 @@ from bot.privacy.subjects import Subject, find_subject, plain, tables_about
 from bot.settings import Settings
 
 _SECRET = frozenset({"token", "turn_lease", "delivery_lease", "error", "payload", "key", "code_hash"})
-_STAFF = frozenset({"agent", "wanted", "ended_by"})
+_STAFF = frozenset({"agent", "agent_ref", "wanted", "ended_by", "proposed_by", "approved_by"})
+_NOBODY = "[staff]"
 
 
 async def export(
@@ -41,7 +42,10 @@ async def export(
         tables: dict[str, list[dict[str, Any]]] = {}
         for table, column in await tables_about(connection):
             rows = (await connection.execute(table.select().where(table.c[column].in_(subject.ids)))).all()
-            tables.setdefault(table.name, []).extend(_row(dict(row._mapping), cipher) for row in rows)
+            shown = [_row(dict(row._mapping), cipher) for row in rows]
+            for one in shown:
+                _hide_staff(table.name, one)
+            tables.setdefault(table.name, []).extend(shown)
     if masked:
         tables = {name: [_masked(row, subject) for row in rows] for name, rows in tables.items()}
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,12 +86,26 @@ def _row(row: dict[str, Any], cipher: Cipher | None) -> dict[str, Any]:
 
 def _without_staff(name: str, value: Any) -> Any:
     if name in _STAFF and value is not None:
-        return "[staff]"
+        return _NOBODY
     if isinstance(value, dict):
         return {key: _without_staff(key, one) for key, one in value.items()}
     if isinstance(value, list):
         return [_without_staff("", one) for one in value]
     return value
+
+
+def _hide_staff(table: str, row: dict[str, Any]) -> None:
+    """Names of the staff under words that mean something else in other tables."""
+    body = row.get("body")
+    if table == "conversation_events" and row.get("kind") == "plan" and isinstance(body, dict):
+        if body.get("by") is not None:
+            body["by"] = _NOBODY
+    elif table == "desk_plans" and row.get("state") in ("refused", "withdrawn"):
+        # Who turned it down or took it back; a code when it lost its place without anybody's no.
+        if row.get("why") not in (None, "replaced", "lost"):
+            row["why"] = _NOBODY
+    elif table == "identity_attempts" and str(row.get("source") or "").startswith("desk:"):
+        row["source"] = _NOBODY
 
 
 _IDS = frozenset({"id", "conversation", "sender_id", "reply", "inbound", "media_id"})

@@ -6,8 +6,10 @@ This module knows no table.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bot.privacy.cipher import Cipher
@@ -15,10 +17,12 @@ from bot.s3 import Bucket
 from bot.settings import Settings
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}\.[a-z0-9]{2,4}")  # as channels.media makes them; nothing else is touched
+# In a bucket a rewritten object counts as new, so the ages of those are kept beside them: {name: seconds}.
+_AGES = "kefu-media-ages.json"
 
 
 class MediaFiles:
-    """The gateway's media store, for reading and removing only.
+    """The gateway's media store, for reading, removing and sealing anew only.
 
     Raises:
         StorageUnavailable: the bucket refuses or is not there; nobody may take that for "no such file".
@@ -29,16 +33,6 @@ class MediaFiles:
         self._cipher = cipher
         self.root = section.path or settings.data_path("media", "x").parent
         self._bucket = Bucket(section) if section.bucket else None
-
-    @property
-    def in_folder(self) -> bool:
-        """False: in a bucket."""
-        return self._bucket is None
-
-    @staticmethod
-    def owns(name: str) -> bool:
-        """Whether this is the name of a file of the media store."""
-        return _ID.fullmatch(name) is not None
 
     async def get(self, name: str) -> bytes | None:
         if not _ID.fullmatch(name):
@@ -67,13 +61,55 @@ class MediaFiles:
         else:
             self._bucket.delete(name)
 
+    def rewrite(self, change: Callable[[bytes], bytes]) -> int:
+        """Write every file again as `change` makes it; how many. Each keeps its age. Blocking.
+
+        Can be stopped and run again at any time, while others put and remove files.
+        """
+        if self._bucket is None:
+            return self._rewrite_folder(change)
+        listed = {name: at for name, at in self._bucket.names() if _ID.fullmatch(name)}
+        earlier = self._ages(self._bucket)
+        ages = {name: min(at, earlier.get(name, at)) for name, at in listed.items()}
+        # First of all, so that a stop loses no age.
+        self._bucket.put(_AGES, json.dumps(ages).encode(), "application/json")
+        return sum(self._bucket.rewrite(name, change) for name in listed)
+
+    def _rewrite_folder(self, change: Callable[[bytes], bytes]) -> int:
+        if not self.root.is_dir():
+            return 0
+        count = 0
+        for path in sorted(self.root.iterdir()):
+            if not _ID.fullmatch(path.name) or path.suffix == ".part":  # half a file, of whoever was stopped
+                continue
+            try:
+                data, was = path.read_bytes(), path.stat()
+            except FileNotFoundError:  # purged or erased meanwhile
+                continue
+            part = path.with_suffix(".part")
+            part.write_bytes(change(data))
+            os.utime(part, ns=(was.st_atime_ns, was.st_mtime_ns))
+            part.replace(path)
+            count += 1
+        return count
+
+    @staticmethod
+    def _ages(bucket: Bucket) -> dict[str, float]:
+        kept = bucket.get(_AGES)
+        return dict(json.loads(kept)) if kept is not None else {}
+
     async def older_than(self, before: float) -> list[str]:
-        """Names of files last written before `before` (seconds since 1970-01-01 UTC)."""
+        """Names of files that came before `before` (seconds since 1970-01-01 UTC)."""
         return await asyncio.to_thread(self._older_than, before)
 
     def _older_than(self, before: float) -> list[str]:
         if self._bucket is not None:
-            return [name for name, at in self._bucket.names() if _ID.fullmatch(name) and at < before]
+            ages = self._ages(self._bucket)
+            return [
+                name
+                for name, at in self._bucket.names()
+                if _ID.fullmatch(name) and min(at, ages.get(name, at)) < before
+            ]
         if not self.root.is_dir():
             return []
         return [

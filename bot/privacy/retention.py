@@ -26,6 +26,10 @@ from bot.records import access_log, audit, buttons, conversations, events, inbox
 from bot.settings import Settings
 
 _DAY = 24 * 3600 * 1000  # ms
+# Of the desk (`channels.desk.plans`), which is not imported here. Its `plan` holds whole new addresses.
+_plans: Any = sql_table(
+    "desk_plans", sql_column("conversation"), sql_column("created_at"), sql_column("decided_at")
+)
 
 
 class _Unasked:
@@ -92,7 +96,7 @@ async def _raw(connection: AsyncConnection, cutoff: int, there: set[str]) -> int
 
 async def _messages(connection: AsyncConnection, cutoff: int, there: set[str]) -> int:
     """Whole conversations whose last word is older; the audit trail stays, under an id nobody can resolve."""
-    held = select(ownership.c.conversation).where(ownership.c.owner.in_(("pending", "person")))
+    held = _held()
     old = (
         (
             await connection.execute(
@@ -113,7 +117,16 @@ async def _messages(connection: AsyncConnection, cutoff: int, there: set[str]) -
             mine = links.c.conversation.in_(ids) | links.c.other.in_(ids)
             await connection.execute(links.delete().where(mine))
         await connection.execute(conversations.delete().where(conversations.c.id.in_(ids)))
+    if "desk_plans" in there:
+        # Also those whose conversation went before plans went with it: nobody could ask for their erasure.
+        orphans = _plans.c.conversation.not_in(select(conversations.c.id))
+        count += (await connection.execute(_plans.delete().where(orphans))).rowcount
     return count
+
+
+def _held() -> Any:
+    """Conversations that a person has, or that wait for one."""
+    return select(ownership.c.conversation).where(ownership.c.owner.in_(("pending", "person")))
 
 
 async def _tracker(connection: AsyncConnection, cutoff: int) -> int:
@@ -139,4 +152,9 @@ async def _packets(connection: AsyncConnection, cutoff: int, there: set[str]) ->
         count += (await connection.execute(promises.delete().where(promises.c.settled_at < cutoff))).rowcount
     if "handoff_labels" in there:
         count += (await connection.execute(labels.delete().where(labels.c.at < cutoff))).rowcount
+    if "desk_plans" in there:
+        # One that nobody decided has been dead since minutes after it was made.
+        dead = func.coalesce(_plans.c.decided_at, _plans.c.created_at) < cutoff
+        unheld = _plans.c.conversation.not_in(_held())
+        count += (await connection.execute(_plans.delete().where(dead, unheld))).rowcount
     return count

@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.exceptions import PrivacyError
-from bot.privacy.cipher import FILE_MARK, MARK, Cipher, load_cipher
+from bot.privacy.cipher import MARK, Cipher, load_cipher
 from bot.privacy.files import MediaFiles
 from bot.settings import Settings
 
@@ -39,7 +39,8 @@ async def rotate(engine: AsyncEngine, settings: Settings) -> dict[str, int]:
     """How many rows and files were written again.
 
     Raises:
-        PrivacyError: encryption is off, or a row opens with none of the keys.
+        PrivacyError: encryption is off, or a row or a file opens with none of the keys.
+        StorageUnavailable: the bucket of files refuses or is not there.
     """
     cipher = load_cipher(settings.privacy)
     if cipher is None:
@@ -52,7 +53,9 @@ async def rotate(engine: AsyncEngine, settings: Settings) -> dict[str, int]:
     for name, (keys, json_columns, text_columns) in SEALED.items():
         if name in there:
             done[name] = await _rotate_table(engine, cipher, name, keys, json_columns, text_columns)
-    done["media"] = await asyncio.to_thread(_rotate_files, MediaFiles(settings), cipher)
+    done["media"] = await asyncio.to_thread(
+        MediaFiles(settings).rewrite, lambda data: cipher.seal_bytes(cipher.open_bytes(data))
+    )
     return done
 
 
@@ -99,19 +102,3 @@ async def _rotate_table(
         if len(rows) < _BATCH:
             return count
         offset += _BATCH
-
-
-def _rotate_files(media: MediaFiles, cipher: Cipher) -> int:
-    """Files in the folder; a bucket is encrypted by its own service."""
-    if not media.in_folder or not media.root.is_dir():
-        return 0
-    count = 0
-    for path in sorted(media.root.iterdir()):
-        if not media.owns(path.name):
-            continue
-        data = path.read_bytes()
-        part = path.with_suffix(".part")
-        part.write_bytes(cipher.seal_bytes(cipher.open_bytes(data) if data.startswith(FILE_MARK) else data))
-        part.replace(path)
-        count += 1
-    return count

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from bot.exceptions import SettingsError
-from bot.settings import PROJECT_ROOT, GeneratorSettings, Settings, load_settings
+from bot.settings import (
+    PROJECT_ROOT,
+    DeskRole,
+    DeskSettings,
+    GeneratorSettings,
+    Settings,
+    load_settings,
+)
+from channels.desk.staff import ROLES
 
 
 def all_switched_on() -> dict[str, Any]:
@@ -83,6 +91,27 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
         load_settings()
 
     assert "kefu.yml" in str(caught.value)
+
+
+def test_a_role_that_is_none_is_named_with_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "kefu.yml"
+    file.write_text("desk:\n  approve_up_to: {leads: {CNY: 5}}\n")
+    monkeypatch.setenv("KEFU_SETTINGS", str(file))
+    with pytest.raises(SettingsError, match=r"desk\.approve_up_to\.leads.*'agent', 'lead' or 'admin'"):
+        load_settings()
+
+    assert ROLES == get_args(DeskRole)
+
+
+def test_a_row_for_the_admin_leaves_the_lead_his_limits() -> None:
+    usual = DeskSettings().approve_up_to["lead"]
+    both = DeskSettings(approve_up_to={"admin": {"CNY": 5_000_000}}).approve_up_to
+    own = DeskSettings(approve_up_to={"lead": {"EUR": 1}}).approve_up_to
+
+    assert {"lead": usual, "admin": {"CNY": 5_000_000}} == both and 500_000 == usual["CNY"]
+    assert {"lead": {"EUR": 1}} == own  # what is written is not mixed with the usual
 
 
 def test_an_installation_without_a_file_has_the_defaults(

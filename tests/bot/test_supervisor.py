@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(600)
         self.send_response(200); self.end_headers(); self.wfile.write(b"ok")
     def log_message(self, *_): pass
-time.sleep(float(os.environ.get("SLOW", "0")))
+time.sleep(600 if os.path.exists(mark + ".stuck") else float(os.environ.get("SLOW", "0")))
 print("listening")
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
@@ -139,6 +140,55 @@ async def test_a_program_that_hangs_is_restarted(tmp_path: Path) -> None:
     await supervisor.stop()
 
     assert "started\n" * 2 == (tmp_path / "one").read_text()
+
+
+async def test_a_program_that_hangs_while_it_starts_again_is_ended_and_the_pause_grows(
+    tmp_path: Path,
+) -> None:
+    lines = Lines()
+    supervisor = Supervisor(
+        [program(tmp_path)],
+        log_dir=tmp_path / "log",
+        settings=QUICK,
+        show=lines,
+        backoff=Backoff(first=0.3, calm=0.1),
+    )
+    await supervisor.start()
+    process = supervisor.running["one"].process
+    assert process is not None
+    await asyncio.sleep(0.2)
+    (tmp_path / "one.stuck").touch()
+    supervisor._settings = QUICK.model_copy(update={"start_timeout": 0.5})
+    process.kill()
+    await lines.until("one did not answer within 0.5 seconds; ending it")
+    (tmp_path / "one.stuck").unlink()
+    supervisor._settings = QUICK
+    await lines.until("is up", times=2)
+    await supervisor.stop()
+
+    ends = [line for name, line in lines.all if name == "up" and "ended" in line]
+    assert [
+        "one ended (killed by SIGKILL); starting it again in 0.3 s",
+        "one ended (killed by SIGTERM); starting it again in 0.6 s",
+    ] == ends
+
+
+async def test_a_program_nobody_waits_for_may_take_long_at_its_first_start(tmp_path: Path) -> None:
+    lines = Lines()
+    slow = replace(program(tmp_path, "slow", after=("one",), SLOW="1.5"), awaited=False)
+    supervisor: Supervisor
+
+    def show(name: str, line: str) -> None:
+        lines(name, line)
+        if line.startswith("one is up"):
+            supervisor._settings = QUICK.model_copy(update={"start_timeout": 0.1})
+
+    supervisor = Supervisor([program(tmp_path), slow], log_dir=tmp_path / "log", settings=QUICK, show=show)
+    await supervisor.start()
+    await lines.until("slow is up")
+    await supervisor.stop()
+
+    assert "started\n" == (tmp_path / "slow").read_text()
 
 
 async def test_a_broken_program_gives_up_with_its_last_lines(tmp_path: Path) -> None:

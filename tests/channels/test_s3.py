@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +15,20 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.fernet import Fernet
 
+from bot.database import make_engine
 from bot.doctor import Finding, examine
 from bot.exceptions import StorageUnavailable
+from bot.migrations import upgrade
+from bot.privacy.cipher import Cipher
 from bot.privacy.erasure import erase
 from bot.privacy.files import MediaFiles
 from bot.privacy.retention import purge
+from bot.privacy.rotation import rotate
 from bot.s3 import Bucket
 from bot.settings import MediaSettings, PrivacySettings, Settings
 from channels.app import GATEWAY, MEDIA, make_app
 from channels.checks import check_media
+from channels.media import make_media_store
 from channels.rasa_client import RasaClient
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.test_web import QUICK, Site, photo, settings_for, upload
@@ -189,6 +195,49 @@ async def test_old_files_go_by_their_age_and_files_of_others_stay(site: Site, se
     assert gone["media"] >= 1 and bucket.get(media_id) is None
     assert b"not ours" == bucket.get("backup-of-the-shop.tar")
     bucket.delete("backup-of-the-shop.tar")
+
+
+async def test_files_in_a_bucket_are_rotated_too_in_several_goes_and_keep_their_age(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that fails in the middle, and again from the start: the old key is not needed, no file got younger."""
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    media = server.media(bucket="kefu-keys")
+    bucket = Bucket(media)
+    bucket._client.create_bucket(Bucket="kefu-keys")
+    before = make_media_store(media, tmp_path, cipher=Cipher([old]))
+    sent = [(await before.put(b"%PDF-1.4 " + n, kinds=("file",))).media_id for n in (b"1", b"2", b"3")]
+    bucket.put("backup-of-the-shop.tar", b"not ours")
+    came = max(at for name, at in bucket.names() if name in sent)
+    await asyncio.sleep(1.1)  # a bucket tells seconds
+
+    settings = Settings(data_dir=tmp_path, media=media, privacy=PrivacySettings(keys=(new, old)))
+    engine = make_engine(settings.sqlalchemy_url, settings.privacy)
+    await upgrade(engine)
+    put, puts = Bucket.put, 0
+
+    def failing(self: Bucket, name: str, data: bytes, *more: str) -> None:
+        nonlocal puts
+        puts += name in sent
+        if puts == 2:
+            raise StorageUnavailable("The store is gone", code="EndpointConnectionError")
+        put(self, name, data, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "put", failing)
+        with pytest.raises(StorageUnavailable):
+            await rotate(engine, settings)
+    assert 3 == (await rotate(engine, settings))["media"]
+    await engine.dispose()
+
+    after = make_media_store(media, tmp_path, cipher=Cipher([new]))
+    assert [b"%PDF-1.4 " + n for n in (b"1", b"2", b"3")] == [
+        (await after.get(one) or (b"",))[0] for one in sent
+    ]
+    assert "application/pdf" == bucket._client.head_object(Bucket="kefu-keys", Key=sent[0])["ContentType"]
+    assert b"not ours" == bucket.get("backup-of-the-shop.tar")
+    assert min(at for name, at in bucket.names() if name in sent) > came
+    assert set(sent) == set(await MediaFiles(settings).older_than(came + 0.5))
 
 
 async def test_a_page_is_told_when_files_cannot_be_kept(site: Site, server: Server) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from bot.privacy.rotation import SEALED
 from bot.privacy.subjects import find_subject
 from channels.desk_adapters.bridge import threads
 from channels.telegram import albums
+from tests.actions.conftest import World
+from tests.channels.desk.test_plans import open_counter
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.test_web import Site, identity, open_site, photo, upload
 
@@ -355,6 +358,39 @@ async def test_the_export_holds_everything_of_the_shopper_and_no_token_and_no_na
     assert body["tables"]["events"][0]["data"]["text"] == TEXT
     assert TEXT in written and "CANARYTOKEN" not in written and '"li"' not in written
     assert len(list((out / "media").iterdir())) == 1
+
+
+async def test_after_plans_of_the_desk_the_export_holds_no_name_of_the_staff(
+    tmp_path: Path, world: World
+) -> None:
+    """Proposed, proven for the shopper, taken back, turned down, shown, approved: the names stand in many places."""
+    limits = {"lead": {"CNY": 2_000_000}}
+    async with open_counter(tmp_path, world, "refund_large", approve_up_to=limits) as counter:
+        lin = await counter.opened()
+        boss = await counter.house.person("boss", "lead")
+        proof = {"order": counter.sample.number, "kind": "phone_tail", "value": counter.sample.phone_tail}
+        assert (await lin.do(counter.conversation, "prove", **proof))[0] == 200
+        for who, act in ((lin, "turn-down"), (boss, "turn-down"), (boss, "approve")):
+            _, told = await counter.propose(lin, "refund", reason="changed_mind")
+            path = f"/conversations/{counter.conversation}/plans/{told['plan']}/{act}"
+            assert (await who.post(path))[0] == 200
+        await counter.house.quiet()
+        engine, settings = counter.house.gateway.store.engine, counter.house.settings
+        await export(engine, settings, counter.conversation, tmp_path / "out")
+    written = (tmp_path / "out" / "export.json").read_text(encoding="utf-8")
+    tables = json.loads(written)["tables"]
+
+    assert not re.findall(r".*(?<![A-Za-z])(?:lin|boss)(?![A-Za-z]).*", written)
+    made = [(row["state"], row["proposed_by"], row["why"]) for row in tables["desk_plans"]]
+    assert sorted(made, key=str) == [
+        ("done", "[staff]", None),
+        ("refused", "[staff]", "[staff]"),
+        ("withdrawn", "[staff]", "[staff]"),
+    ]
+    lines = [row["body"] for row in tables["conversation_events"] if row["kind"] == "plan"]
+    assert len(lines) == 6 and {line["by"] for line in lines} == {"[staff]"}
+    reasons = [row["explain"] for row in tables["audit"] if row["explain"].get("approved_by")]
+    assert [(one["by"], one["approved_by"]) for one in reasons] == [("desk", "[staff]")]
 
 
 async def test_a_masked_export_holds_no_personal_data(site: Site, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from bot.database import make_engine
+from bot.database import make_engine, now_ms
 from bot.exceptions import PrivacyError
 from bot.message import Inbound
 from bot.migrations import upgrade
 from bot.privacy.cipher import MARK, Cipher, load_cipher
+from bot.privacy.retention import purge
 from bot.privacy.rotation import rotate
 from bot.records import events, inbox
 from bot.settings import MediaSettings, PrivacySettings, Settings
@@ -112,6 +114,24 @@ async def test_files_are_sealed_and_rotated_too(tmp_path: Path) -> None:
     newer = make_media_store(MediaSettings(), root, cipher=Cipher([NEW]))
 
     assert await newer.get(sent.media_id) == (pdf, "application/pdf")
+
+
+async def test_rotating_makes_no_file_younger_and_passes_over_what_a_stop_left_behind(tmp_path: Path) -> None:
+    """Whoever rotates more often than the retention of media must still lose them in time."""
+    settings = Settings(data_dir=tmp_path, privacy=PrivacySettings(keys=(NEW, OLD)))
+    root = settings.data_path("media", "x").parent
+    store = make_media_store(MediaSettings(), root, cipher=Cipher([OLD]))
+    sent = await store.put(b"%PDF-1.4 old", kinds=("file",))
+    came = now_ms() - 181 * 24 * 3600 * 1000
+    os.utime(root / sent.media_id, (came / 1000, came / 1000))
+    (root / sent.media_id).with_suffix(".part").write_bytes(b"half")
+    engine = make_engine(settings.sqlalchemy_url, settings.privacy)
+    await upgrade(engine)
+    assert (await rotate(engine, settings))["media"] == 1
+    gone = await purge(engine, settings)
+    await engine.dispose()
+
+    assert gone["media"] == 1 and not (root / sent.media_id).exists()
 
 
 async def test_rotation_without_a_key_is_refused(tmp_path: Path) -> None:

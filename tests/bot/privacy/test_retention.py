@@ -13,6 +13,7 @@ from bot.privacy.retention import purge
 from bot.privacy.subjects import find_subject
 from bot.records import audit, events, inbox
 from bot.settings import PrivacySettings, RetentionSettings, Settings
+from channels.desk.plans import plans
 from tests.bot.privacy.test_canary import rest, script
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.test_web import Site, open_site, photo
@@ -88,6 +89,52 @@ async def test_packets_are_emptied_once_the_case_is_over(tmp_path: Path) -> None
             ).one()
 
         assert (packet, reason) == ("{}", "asked")  # what is counted stays, what was said goes
+
+
+async def lay_plan(
+    site: Site, name: str, conversation: str, *, decided_days: int | None, days: int = 10
+) -> None:
+    """A plan of the desk that was made so many days ago, and decided so many ago."""
+    made, decided = (None if one is None else now_ms() - one * DAY for one in (days, decided_days))
+    async with site.gateway.store.write() as connection:
+        await connection.execute(
+            plans.insert().values(
+                id=name, conversation=conversation, hash="h", plan={"body": {"address": "世纪大道"}}, decision={},
+                state="shown" if decided is None else "done", token=1, proposed_by="li", created_at=made,
+                decided_at=decided,
+            )
+        )  # fmt: skip
+
+
+async def plans_left(site: Site) -> list[str]:
+    async with site.gateway.store.read() as connection:
+        return list((await connection.execute(select(plans.c.id).order_by(plans.c.id))).scalars())
+
+
+async def test_plans_of_the_desk_go_like_packets(tmp_path: Path) -> None:
+    """Their own time after the decision, or after they were made when nobody decided; never while a person has it."""
+    async with open_site(tmp_path, FakeRasa(script)) as site:
+        held = await one_conversation(site, handed_over=True)
+        await lay_plan(site, "decided", "c", decided_days=8)
+        await lay_plan(site, "decided-lately", "c", decided_days=6)
+        await lay_plan(site, "forgotten", "c", decided_days=None)
+        await lay_plan(site, "held", held, decided_days=8)
+        gone = await purge(site.gateway.store.engine, settings_with(site, packets=7))
+
+        assert (gone["packets"], await plans_left(site)) == (2, ["decided-lately", "held"])
+
+
+async def test_no_plan_outlives_its_conversation(tmp_path: Path) -> None:
+    """Without the conversation an erasure would say that nobody is on record."""
+    async with open_site(tmp_path, FakeRasa(script)) as site:
+        conversation = await one_conversation(site)
+        await lay_plan(site, "mine", conversation, decided_days=1)
+        await purge(site.gateway.store.engine, settings_with(site, messages=7))
+        assert await plans_left(site) == ["mine"]
+        await lay_plan(site, "of-one-purged-before", "gone", decided_days=1)
+        await purge(site.gateway.store.engine, settings_with(site, messages=7), now=now_ms() + 8 * DAY)
+
+        assert await plans_left(site) == []
 
 
 async def test_old_files_and_logs_go_and_new_ones_stay(tmp_path: Path) -> None:

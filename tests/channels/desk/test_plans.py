@@ -17,7 +17,7 @@ from bot.explain import explain_conversation, render
 from bot.message import Handoff, Reply
 from bot.orders.models import ProofKind
 from bot.orders.shop.samples import Sample, sample
-from channels.desk.plans import DeskPlans
+from channels.desk.plans import DeskPlans, plans
 from channels.store import audit
 from tests.actions.conftest import API_KEY, World
 from tests.channels.desk.house import Colleague, House, open_house
@@ -233,6 +233,30 @@ async def test_above_the_limit_only_an_admin(tmp_path: Path, world: World) -> No
         assert 200 == (await chief.post(path))[0]
         assert 200 == (await chief.post(path))[0]
         assert 1 == len(await world.receipts())
+
+
+async def test_a_limit_for_the_admin_alone_gives_a_lead_no_more_than_usual(
+    tmp_path: Path, world: World
+) -> None:
+    limits = {"admin": {"CNY": 5_000_000}}
+    async with open_counter(tmp_path, world, "refund_large", approve_up_to=limits) as counter:
+        lin = await counter.opened()
+        _, told = await counter.propose(lin, "refund")
+        path = f"/conversations/{counter.conversation}/plans/{told['plan']}/approve"
+        boss, chief = await counter.house.person("boss", "lead"), await counter.house.person("chief", "admin")
+        assert (403, "limit") == _code(await boss.post(path))
+        assert 200 == (await chief.post(path))[0] and 1 == len(await world.receipts())
+
+
+async def test_a_button_that_outlived_its_plan_does_nothing_and_says_so(tmp_path: Path, world: World) -> None:
+    async with open_counter(tmp_path, world, "cancel_paid") as counter:
+        lin = await counter.opened()
+        await counter.propose(lin, "cancel")
+        await counter.house.quiet()
+        async with counter.house.gateway.store.write() as connection:
+            await connection.execute(plans.delete())
+        await counter.press("确认办理")
+        assert [] == await world.receipts() and "已经失效" in (await counter.said())[-1]
 
 
 async def test_what_the_policy_refuses_nobody_at_the_desk_can_do(tmp_path: Path, world: World) -> None:
