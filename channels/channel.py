@@ -27,6 +27,7 @@ class Capabilities:
     batch: int = 1  # most messages of one turn that `deliver` gets at once (to merge them)
     attempts: int = 8  # tries for one message that `deliver` raises at, before it is marked failed
     passive: bool = False  # replies may also leave in the answer to the platform's own request
+    captions: bool = False  # words stand beside a file; False: they are what was heard in it
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from channels.channel import Channel, Conversation, Delivery
 from channels.lane import Lane
 from channels.limits import MessageLimits
 from channels.store import Draft, Received, Store, Waiting, inbox, new_id
-from channels.texts import language_of, say
+from channels.texts import language_of, say, spoken
 from channels.wake import Wake
 
 logger = logging.getLogger(__name__)
@@ -198,6 +198,7 @@ class Gateway:
         passive_for: float = 0.0,
         refuse: bool = False,
         along: Along | None = None,
+        keep_held: bool = False,
     ) -> Received:
         """Store a message; it is safe when this returns. The same `dedup_key` is one message.
 
@@ -205,7 +206,8 @@ class Gateway:
         can put them into the answer to the platform's own request (`wait_for_turn`, `take_passively`).
         `along` is done in the same transaction, for a message that is new. A shopper over the limits is
         refused when the channel can say so (`refuse`); else the message is kept, read by people only, and
-        answered with the wish for patience, once a minute.
+        answered with the wish for patience, once a minute. `keep_held`: what is held stays so, because the channel
+        takes it along itself.
 
         Raises:
             TooMany: so many messages wait that another would only make it worse; or, with `refuse`, this
@@ -220,12 +222,14 @@ class Gateway:
             raise TooMany("More messages are waiting than the gateway can bear", retry_after=5)
         if len(inbound.text) > MAX_STORED:
             inbound = inbound.model_copy(update={"text": inbound.text[:MAX_STORED]})
-        locale = inbound.locale or language_of(inbound.text)
+        # What the shopper says in words counts most; what a button says is not his.
+        said = inbound.text if inbound.payload is None else ""
+        locale = spoken(said) or inbound.locale
         now = now_ms()
         async with self.store.write() as connection:
             conversation = await self.store.open_conversation(
                 connection, inbound.channel, inbound.account, inbound.shopper,
-                locale=locale, customer=inbound.customer,
+                locale=locale, guess=language_of(said), customer=inbound.customer,
             )  # fmt: skip
             message_id = new_id()
             inserted = await connection.execute(
@@ -251,7 +255,7 @@ class Gateway:
             await connection.execute(inbox.update().where(inbox.c.id == message_id).values(seq=seq))
             if along is not None:
                 await along(connection, conversation.id)
-            freed = await self.store.unhold(connection, conversation.id)
+            freed = not keep_held and await self.store.unhold(connection, conversation.id)
             refused = False
             if self.limits is not None:
                 try:
@@ -432,6 +436,7 @@ class Gateway:
         known = await self._conversation(conversation)
         payloads = self._payloads(reply.buttons)
         draft = Draft(new_id(), 0, "system", self._body(reply, payloads), payloads)
+        handed: Ownership | None = None
         async with self.store.write() as connection:
             await self.store.lock(connection, conversation)
             current = await ownership.get(connection, conversation)
@@ -461,7 +466,16 @@ class Gateway:
             )  # fmt: skip
         self.wake.wake(conversation)
         self._deliveries.poke(conversation)
+        if handed is not None:
+            await self._handed_over(known, handoff, handed)
         return current.owner != "person"
+
+    async def _handed_over(self, known: Conversation, handoff: Handoff, handed: Ownership) -> None:
+        for hook in self.on_handoff:
+            try:
+                await hook(known, handoff, handed)
+            except KefuError as exc:
+                logger.error("gateway.handoff_hook_failed conversation=%s reason=%s", known.id, exc)
 
     async def write_event(
         self, conversation: str, kind: str, author: str, body: dict[str, Any], *, audience: str = "desk"
@@ -654,8 +668,16 @@ class Gateway:
                 lost = True
                 logger.warning("gateway.file_lost conversation=%s reason=%s", known.id, exc)
         payload = inbound.payload
-        if lost and not attachments and not inbound.text and payload is None:
+        unsaid = payload is None and not inbound.text
+        if lost and not attachments and (unsaid or payload == SAY + "video_unseen"):
             payload = SAY + "file_lost"
+        elif (
+            lost and payload is None and channel.capabilities.captions
+            and (await self.owner(known.id)).owner in ("bot", "closed")
+        ):  # fmt: skip
+            # The words are a turn of their own, whose answer will not say it.
+            reply = Reply(text=say("file_lost", known.language))
+            await self.say_as_system(known.id, reply, key=f"file_lost:{waiting.id}")
         fetched = inbound.model_copy(
             update={"files": (), "attachments": tuple(attachments), "payload": payload}
         )
@@ -773,11 +795,7 @@ class Gateway:
                 await self.store.finish(connection, waiting.id, "overtaken")
         self._over(waiting)
         if handed is not None and handoff is not None:
-            for hook in self.on_handoff:
-                try:
-                    await hook(known, handoff, handed)
-                except KefuError as exc:
-                    logger.error("gateway.handoff_hook_failed conversation=%s reason=%s", known.id, exc)
+            await self._handed_over(known, handoff, handed)
 
     def _receipted(self, replies: Sequence[Reply], known: Conversation) -> tuple[list[Reply], list[Reply]]:
         """Split replies into those that may be sent and those that claim what no receipt proves."""

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 YES, NO = "gateway:link:yes:", "gateway:link:no"  # payloads of the question for consent
 _ASKED = 900_000  # ms; a yes that comes later is asked for again
 SCENE = "bind_"  # in front of a code that comes as the scene of a QR code or a deep link
+SIGNED = "site:"  # begins the customer that the shop's signature names (`channels.tokens`)
 
 _END = r"[\s。.!！~]*$"
 _LINK = re.compile(
@@ -231,13 +232,30 @@ class Linking:
             await self.gateway.say_as_system(conversation, Reply(text=say(key, known.language)), key=once)
 
 
+async def someone_elses(gateway: Gateway, guest: str, customer: str) -> bool:
+    """Whether a guest's chat is linked with what the shop signed as another customer's: two persons used one browser.
+
+    The accounts of platforms (telegram:7) are customers too, but may be this one's.
+    """
+    async with gateway.store.read() as connection:
+        query = select(conversations.c.id).where(
+            conversations.c.id.in_(await links.linked(connection, guest)),
+            conversations.c.customer.startswith(SIGNED),
+            conversations.c.customer != customer,
+        )
+        return (await connection.execute(query.limit(1))).first() is not None
+
+
 async def link_by_identity(gateway: Gateway, conversation: Conversation, guest: Conversation | None) -> None:
     """Link what the shop's signature proves: the guest's chat of the same browser, and the customer's other sites.
 
-    A link that was ended once is not made again without the shopper's word.
+    A link that was ended once is not made again without the shopper's word; a guest's chat that is another
+    customer's already is left alone.
     """
     if conversation.customer is None:
         return
+    if guest is not None and await someone_elses(gateway, guest.id, conversation.customer):
+        guest = None
     async with gateway.store.read() as connection:
         query = select(conversations.c.id).where(conversations.c.customer == conversation.customer)
         others = list((await connection.execute(query)).scalars())

@@ -298,14 +298,18 @@ class Store:
         shopper: str,
         *,
         locale: str | None = None,
+        guess: str | None = None,
         customer: str | None = None,
     ) -> Conversation:
-        """The shopper's conversation at this door, made when there is none. Locks its row."""
+        """The shopper's conversation at this door, made when there is none. Locks its row.
+
+        `guess` is its language as long as none is known; `locale` is it from now on.
+        """
         now = now_ms()
         await connection.execute(
             insert_once(conversations, "channel", "account", "shopper"), {
                 "id": new_id(), "channel": channel, "account": account, "shopper": shopper,
-                "customer": customer, "locale": locale, "seq": 0, "read_seq": 0, "reachable": True, "apologised": False,
+                "customer": customer, "locale": locale or guess, "seq": 0, "read_seq": 0, "reachable": True, "apologised": False,
                 "turn_lease_until": 0, "delivery_lease_until": 0,
                 "created_at": now, "active_at": now,
             }
@@ -318,6 +322,8 @@ class Store:
         changes: dict[str, Any] = {"active_at": now, "reachable": True}
         if locale:
             changes["locale"] = locale
+        elif guess:
+            changes["locale"] = func.coalesce(conversations.c.locale, guess)
         if customer:
             changes["customer"] = customer
         await connection.execute(conversations.update().where(mine).values(**changes))

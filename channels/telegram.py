@@ -19,8 +19,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 from aiohttp import web
 from sqlalchemy import BigInteger, Column, String, Table, select
+from sqlalchemy.exc import DataError
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import ChatAction, ParseMode
 from telegram.error import (
@@ -115,7 +117,7 @@ class TelegramChannel:
     """All configured bots; in webhook mode bot `name` listens on /telegram/{name}."""
 
     name = "telegram"
-    capabilities = Capabilities(buttons=True, cards=True, typing=True, batch=1, attempts=8)
+    capabilities = Capabilities(buttons=True, cards=True, typing=True, batch=1, attempts=8, captions=True)
 
     def __init__(
         self,
@@ -184,11 +186,13 @@ class TelegramChannel:
 
     async def _run(self, account: TelegramAccount) -> None:
         """Reach Telegram, then poll or set the webhook; again and again until it works."""
-        wait = self._patience
-        for row in await self._waiting_albums(account.name):
-            self._later(self._join_album(account, row))
+        wait, offset, joined = self._patience, None, False
         while True:
             try:
+                if not joined:
+                    for row in await self._waiting_albums(account.name):
+                        self._later(self._join_album(account, row))
+                    joined = True
                 await account.bot.initialize()
                 if account.settings.mode == "webhook":
                     await account.bot.set_webhook(
@@ -201,7 +205,9 @@ class TelegramChannel:
                     return
                 await account.bot.delete_webhook(drop_pending_updates=False)
                 account.state = "ready"
-                await self._poll(account)
+                while True:
+                    offset = await self._poll(account, offset)
+                    wait = self._patience
             except InvalidToken:
                 account.state = "degraded"
                 logger.error(
@@ -216,31 +222,33 @@ class TelegramChannel:
             except TelegramError as exc:
                 account.state = "degraded"
                 logger.warning("telegram.unreachable bot=%s reason=%s", account.name, account.redacted(exc))
+            except Exception:  # the outermost door of this task; a database that is away comes back
+                account.state = "degraded"
+                logger.exception("telegram.run_failed bot=%s", account.name)
             await asyncio.sleep(wait)
             wait = min(60.0, wait * 2)
 
-    async def _poll(self, account: TelegramAccount) -> None:
-        """An update is confirmed (by the next offset) only when it is stored."""
-        offset = None
-        while True:
-            updates = await account.bot.get_updates(
-                offset=offset,
-                timeout=account.settings.poll_seconds,
-                allowed_updates=ALLOWED,
-                read_timeout=account.settings.poll_seconds + 10,
-            )
-            account.state = "ready"
-            for update in updates:
-                while not await self._take_or_log(account, update.to_dict()):  # noqa: ASYNC110 -- the gateway is full, for once
-                    await asyncio.sleep(1)
-                offset = update.update_id + 1
+    async def _poll(self, account: TelegramAccount, offset: int | None) -> int | None:
+        """Ask once, and return the next offset. An update is confirmed (by that offset) only when it is stored."""
+        updates = await account.bot.get_updates(
+            offset=offset,
+            timeout=account.settings.poll_seconds,
+            allowed_updates=ALLOWED,
+            read_timeout=account.settings.poll_seconds + 10,
+        )
+        account.state = "ready"
+        for update in updates:
+            while not await self._take_or_log(account, update.to_dict()):  # noqa: ASYNC110 -- the gateway is full, for once
+                await asyncio.sleep(1)
+            offset = update.update_id + 1
+        return offset
 
     async def _take_or_log(self, account: TelegramAccount, update: dict[str, Any]) -> bool:
         try:
             await self._take(account, update)
         except TooMany:
             return False
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        except (KeyError, TypeError, ValueError, AttributeError, DataError) as exc:
             logger.error("telegram.update_unreadable bot=%s reason=%r", account.name, exc)
         return True
 
@@ -323,6 +331,9 @@ class TelegramChannel:
     ) -> None:
         sender = sender or message["from"]
         shopper = str(int(message["chat"]["id"]))
+        known = await self._gateway.store.find_conversation(self.name, account.name, shopper)
+        code = str(sender.get("language_code") or "")
+        locale = ("zh" if code.lower().startswith("zh") else "en") if code else None
         await self._gateway.receive(
             Inbound(
                 channel=self.name,
@@ -332,7 +343,8 @@ class TelegramChannel:
                 text=text,
                 payload=payload,
                 files=files,
-                locale=str(sender.get("language_code") or "") or None,
+                # The telephone's language counts only as long as the shopper has said nothing in one.
+                locale=None if known is not None and known.locale else locale,
                 customer=f"telegram:{shopper}",
                 source=hashlib.sha256(f"telegram:{shopper}".encode()).hexdigest()[:32],
                 at=now_ms(),
@@ -407,7 +419,16 @@ class TelegramChannel:
             return [row.album for row in rows]
 
     async def _join_album(self, account: TelegramAccount, album: str) -> None:
-        await asyncio.sleep(ALBUM)
+        wait, joined = ALBUM, False
+        while not joined:
+            await asyncio.sleep(wait)
+            try:
+                joined = await self._album_joined(account, album)
+            except Exception:  # the outermost door of this task; a database that is away comes back
+                logger.exception("telegram.album_failed bot=%s", account.name)
+                wait = min(60.0, wait * 2)
+
+    async def _album_joined(self, account: TelegramAccount, album: str) -> bool:
         mine = (albums.c.account == account.name) & (albums.c.album == album)
         async with self._gateway.store.read() as connection:
             rows = (await connection.execute(select(albums).where(mine).order_by(albums.c.update_id))).all()
@@ -415,10 +436,12 @@ class TelegramChannel:
             try:
                 await self._message(account, rows[0].update_id, [json.loads(row.raw) for row in rows])
             except TooMany:
-                self._later(self._join_album(account, album))
-                return
+                return False
+            except (KeyError, TypeError, ValueError, AttributeError) as exc:
+                logger.error("telegram.album_unreadable bot=%s reason=%r", account.name, exc)
         async with self._gateway.store.write() as connection:
             await connection.execute(albums.delete().where(mine))
+        return True
 
     async def fetch(self, conversation: Conversation, file: str) -> Attachment:
         """Download and keep a file. The address holds the token, so it ends here."""
@@ -462,6 +485,8 @@ class TelegramChannel:
             gone = "chat not found" in str(exc).lower()
             return Delivery("failed", reason=account.redacted(exc), unreachable=gone)
         except TimedOut as exc:
+            if not_sent(exc):
+                return Delivery("retry", reason=f"not sent: {account.redacted(exc)}")
             return Delivery("unknown", reason=f"no answer in time: {account.redacted(exc)}")
         except NetworkError as exc:
             return Delivery("retry", reason=account.redacted(exc))
@@ -562,6 +587,11 @@ class TelegramChannel:
                 logger.debug("telegram.typing_ignored reason=%s", account.redacted(exc))
                 return
             await asyncio.sleep(TYPING)
+
+
+def not_sent(error: TimedOut) -> bool:
+    """Whether the time ran out before Telegram got anything: the library tells no difference, its cause does."""
+    return isinstance(error.__cause__, httpx.ConnectTimeout | httpx.PoolTimeout)
 
 
 def _file(message: dict[str, Any]) -> dict[str, Any] | None:

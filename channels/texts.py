@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from bot.language import detect_language
 from bot.message import Language
 
 TEXTS: dict[str, dict[Language, str]] = {
@@ -123,3 +124,9 @@ def language_of(text: str) -> Language | None:
     if _CJK.search(text):
         return "zh"
     return "en" if _LATIN.search(text) else None
+
+
+def spoken(text: str) -> Language | None:
+    """The language a text is written in, by the dialogue's own rule; None for what shoppers of both type ("ok", a number)."""
+    found = detect_language(_BINDING.sub("", text))
+    return None if found.shared else found.reply

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from bot.database import now_ms
 from bot.exceptions import ChannelError, MediaRefused, StorageUnavailable, TokenRejected, TooMany
@@ -27,14 +27,14 @@ from channels import pages
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import Gateway
 from channels.limits import Limit
-from channels.linking import link_by_identity
+from channels.linking import link_by_identity, someone_elses
 from channels.media import KINDS, MediaStore
 from channels.store import Event, events
 from channels.tokens import Tokens, Visitor
 
 logger = logging.getLogger(__name__)
 
-AUTH, REPLACED, RATE = 4401, 4408, 4429  # close codes
+TROUBLE, AUTH, REPLACED, RATE = 1011, 4401, 4408, 4429  # close codes
 MAX_FRAME = 64 * 1024  # bytes
 HISTORY = 50  # lines a fresh page starts with
 RING = 300  # a client further behind than this starts afresh
@@ -155,7 +155,8 @@ class WebChannel:
     async def _authenticate(self, hello: dict[str, Any], site: str) -> tuple[Visitor, str, Conversation]:
         """(who, visitor token, conversation). The token is a new one when none is given.
 
-        A guest who signs in takes his conversation along, unless the customer has one already.
+        A guest who signs in takes his conversation along, unless the customer has one already or it is linked with
+        another customer's.
 
         Raises:
             TokenRejected: a token is given and is not good.
@@ -171,11 +172,14 @@ class WebChannel:
         identity = hello.get("identity")
         if identity:
             visitor = self.tokens.identity(str(identity), site)
-            known = await self.gateway.store.adopt(
-                self.name, site, guest.shopper, visitor.shopper, visitor.customer or ""
-            )
-            if known is not None:
-                self.gateway.wake.wake(known.id, left=guest.shopper)
+            customer = visitor.customer or ""
+            before = await self.gateway.store.find_conversation(self.name, site, guest.shopper)
+            if before is None or not await someone_elses(self.gateway, before.id, customer):
+                known = await self.gateway.store.adopt(
+                    self.name, site, guest.shopper, visitor.shopper, customer
+                )
+                if known is not None:
+                    self.gateway.wake.wake(known.id, left=guest.shopper)
         locale = hello.get("locale")
         async with self.gateway.store.write() as connection:
             conversation = await self.gateway.store.open_conversation(
@@ -324,6 +328,16 @@ class WebChannel:
         connection.look.set()
 
     async def _pump(self, connection: Connection) -> None:
+        """Send what is new until the connection ends. A page that can be told nothing more has to come again."""
+        try:
+            await self._send_lines(connection)
+        except ClientConnectionResetError:
+            pass  # the page went away while something was being sent
+        except Exception as exc:  # the outermost door of this task; left open, the page would be deaf
+            logger.warning("web.pump_failed conversation=%s reason=%r", connection.conversation, exc)
+            await connection.close(TROUBLE, "trouble")
+
+    async def _send_lines(self, connection: Connection) -> None:
         """Send every later line, whenever there is one; end with the identity."""
         while True:
             expires = connection.visitor.expires

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.database import insert_once, metadata, now_ms
 from bot.exceptions import ChannelError, OwnershipLost, TooMany
 from bot.handoff import cases
-from bot.handoff.ownership import Ownership
+from bot.handoff.ownership import Ownership, ownership
 from bot.message import Attachment, Handoff, Inbound
 from bot.settings import Settings, WecomSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
@@ -35,7 +35,7 @@ from channels.gateway import SAY, Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
 from channels.outgoing import Link, Outgoing, Upload
-from channels.store import inbox
+from channels.store import conversations, inbox
 from channels.texts import say
 from channels.tokens import file_links
 from channels.wechat import allowance
@@ -254,6 +254,7 @@ class WecomChannel:
         self._pulling: dict[str, asyncio.Lock] = {}
         self._rung: set[str] = set()  # accounts that rang while they were being pulled
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sent: dict[str, int] = {}  # first message of a batch -> pieces already sent
         gateway.on_handoff.append(self._on_handoff)
         gateway.on_owner.append(self._on_owner)
 
@@ -269,6 +270,7 @@ class WecomChannel:
             name, _, open_kfid = account.partition(":")
             if name in self._enterprises:
                 self._later(self._pull(self._enterprises[name], open_kfid, None))
+        self._later(self._transfer_waiting())
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -325,11 +327,13 @@ class WecomChannel:
                 self._rung.discard(account)
                 try:
                     await self._pull_pages(enterprise, open_kfid, account, ring)
-                except (WecomError, TooMany) as exc:
-                    logger.warning("wecom.pull_failed account=%s reason=%s", account, exc)
+                except Exception as exc:  # the outermost door of this task; the cursor is where it was
+                    strange = not isinstance(exc, WecomError | TooMany)
+                    logger.warning("wecom.pull_failed account=%s reason=%s", account, exc, exc_info=strange)
                     await asyncio.sleep(wait)
                     wait = min(60.0, wait * 2)
                     continue
+                wait = 1.0
                 if account not in self._rung:
                     return
 
@@ -646,23 +650,28 @@ class WecomChannel:
         spendable = left.remaining if messages[0].author == "person" else left.remaining - 1
         if spendable <= 0:
             return Delivery("held", reason="WeCom's allowance is used up until the shopper writes again")
-        msgid = ""
+        first, msgid = messages[0].id, ""
+        sent = self._sent.get(first, 0)  # in an earlier try: cut as it was then, or the rest would be cut off
         try:
             pieces = await self._outgoing.pieces(
-                messages, conversation.language, self.capabilities, spendable
+                messages, conversation.language, self.capabilities, spendable + sent
             )
         except ChannelError as exc:
             return Delivery("failed", reason=str(exc))
         for n, piece in enumerate(pieces):
-            msgid = _msgid(f"{messages[0].id}:{n}")
+            msgid = _msgid(f"{first}:{n}")
+            if n < sent:
+                continue
             body = {"touser": conversation.shopper, "open_kfid": open_kfid, "msgid": msgid}
             try:
                 content = await self._content(enterprise, conversation, piece)
                 await enterprise.api.call("kf/send_msg", {**body, **content})
             except WecomError as exc:
                 return await self._refused(enterprise, conversation, open_kfid, exc)
+            self._sent[first] = n + 1
             async with self._gateway.store.write() as connection:
                 await allowance.spend(connection, conversation.id)
+        self._sent.pop(first, None)
         return Delivery(platform_id=msgid)
 
     async def _content(
@@ -713,7 +722,27 @@ class WecomChannel:
             logger.warning("wecom.state_unknown reason=%s", exc)
             return None
 
+    async def _transfer_waiting(self) -> None:
+        """Killed between a hand-off and its transfer: whoever waits is where WeCom's people do not see him."""
+        waiting = select(conversations.c.account, conversations.c.shopper).where(
+            conversations.c.channel == self.name, conversations.c.id == ownership.c.conversation,
+            ownership.c.owner == "pending",
+        )  # fmt: skip
+        async with self._gateway.store.read() as connection:
+            found = (await connection.execute(waiting)).all()
+        for row in found:
+            name, _, open_kfid = row.account.partition(":")
+            known = await self._gateway.store.find_conversation(self.name, row.account, row.shopper)
+            enterprise = self._enterprises.get(name)
+            if known is None or enterprise is None or enterprise.settings.desk != "wecom":
+                continue
+            if await self._state(enterprise, known, open_kfid) in (NEW, BOT):
+                await self._transfer(known)
+
     async def _on_handoff(self, conversation: Conversation, handoff: Handoff, owner: Ownership) -> None:
+        await self._transfer(conversation)
+
+    async def _transfer(self, conversation: Conversation) -> None:
         """To the shop's people in WeCom, when they are the desk: into the pool, or to a named person."""
         name, _, open_kfid = conversation.account.partition(":")
         enterprise = self._enterprises.get(name)

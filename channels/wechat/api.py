@@ -60,13 +60,15 @@ tokens = Table(
 class ApiError(ChannelError):
     """The platform refused. `code` is its errcode; None when it could not be reached at all.
 
+    `unanswered`: the message left, and no answer came in time; the shopper may have it.
     Holds no address, token or secret, whatever the library's own error held.
     """
 
-    def __init__(self, code: int | None, message: str) -> None:
+    def __init__(self, code: int | None, message: str, *, unanswered: bool = False) -> None:
         remedy = f" ({REMEDIES[code]})" if code in REMEDIES else ""
         super().__init__(f"WeChat {code if code is not None else 'unreachable'}: {message}{remedy}")
         self.code = code
+        self.unanswered = unanswered
 
 
 class GuardedClient(WeChatClient):
@@ -169,8 +171,8 @@ class OfficialAccountApi:
             ).first()
         return row.token if row else None
 
-    async def call(self, request: Callable[[GuardedClient], T]) -> T:
-        """One call; with a fresh token once more when the platform says the token is bad.
+    async def call(self, request: Callable[[GuardedClient], T], *, sends: bool = False) -> T:
+        """One call (`sends`: of a message); with a fresh token once more when the platform says the token is bad.
 
         Raises:
             ApiError: refused, or not reached. After a second "bad token" it is raised, not repeated:
@@ -178,31 +180,33 @@ class OfficialAccountApi:
         """
         token = await self.token()
         try:
-            return await self._run(lambda: self._client.with_token(token, request))
+            return await self._run(lambda: self._client.with_token(token, request), sends=sends)
         except ApiError as exc:
             if exc.code not in BAD_TOKEN:
                 raise
         token = await self.token(stale=token)
-        return await self._run(lambda: self._client.with_token(token, request))
+        return await self._run(lambda: self._client.with_token(token, request), sends=sends)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], *, sends: bool = False) -> T:
         """In the pool, because the library blocks; its errors stripped of addresses."""
         loop = asyncio.get_running_loop()
         code: int | None
+        unanswered = False
         try:
             return await loop.run_in_executor(self._pool, work)
         except WeChatClientException as exc:
             code, message = exc.errcode, str(exc.errmsg or "no answer in the platform's form")
-        except requests.Timeout:
+        except requests.Timeout as exc:
             code, message = None, "no answer in time"
+            unanswered = sends and isinstance(exc, requests.ReadTimeout)
         except requests.RequestException as exc:
             code, message = None, type(exc).__name__
         except (ValueError, KeyError, AttributeError, TypeError):
             code, message = None, "an answer that is not the platform's JSON"
-        raise ApiError(code, message)
+        raise ApiError(code, message, unanswered=unanswered)
 
     async def send_text(self, openid: str, text: str) -> None:
-        await self.call(lambda client: client.message.send_text(openid, text))
+        await self.call(lambda client: client.message.send_text(openid, text), sends=True)
 
     async def send_menu(self, openid: str, head: str, items: list[dict[str, str]], tail: str = "") -> None:
         data = {
@@ -215,17 +219,21 @@ class OfficialAccountApi:
     async def send_file(self, openid: str, kind: str, name: str, content: bytes, content_type: str) -> None:
         """Upload (temporary, three days) and send an image or a voice; again when the platform has lost it."""
 
-        def work(client: GuardedClient) -> Any:
-            media = client.media.upload(kind, (name, content, content_type))
-            send = client.message.send_voice if kind == "voice" else client.message.send_image
-            return send(openid, media["media_id"])
+        async def work() -> None:
+            media = await self.call(lambda client: client.media.upload(kind, (name, content, content_type)))
+
+            def send(client: GuardedClient) -> Any:
+                how = client.message.send_voice if kind == "voice" else client.message.send_image
+                return how(openid, media["media_id"])
+
+            await self.call(send, sends=True)
 
         try:
-            await self.call(work)
+            await work()
         except ApiError as exc:
             if exc.code != 40007:
                 raise
-            await self.call(work)
+            await work()
 
     async def typing(self, openid: str, on: bool) -> None:
         data = {"touser": openid, "command": "Typing" if on else "CancelTyping"}

@@ -188,6 +188,7 @@ class WechatChannel:
                 raw=json.dumps(fields, ensure_ascii=False),
                 passive_for=wait + 0.2,
                 along=partial(allowance.renew, trigger=trigger),
+                keep_held=account.passive_only,
             )
         except TooMany:
             logger.warning("wechat.push_not_taken account=%s: too much waits", account.name)
@@ -197,8 +198,10 @@ class WechatChannel:
             logger.warning("wechat.push_not_taken account=%s reason=%s", account.name, type(exc).__name__)
             return None, ()
         owner = await self._gateway.owner(received.conversation)
-        if owner.owner in ("pending", "person"):
-            if account.settings.native_desk and kind != "event":
+        native = account.settings.native_desk
+        # Without the API even a person's answer has no way out but this reply.
+        if owner.owner in ("pending", "person") and (native or not account.passive_only):
+            if native and kind != "event":
                 return transfer_reply(to, sender, account.settings.native_agent), ()
             return None, ()  # the person's answer comes through the API
         tries = self._tries[key] = self._tries.get(key, 0) + 1
@@ -325,7 +328,11 @@ class WechatChannel:
             return self._message(account, openid, key, *self._scene(event_key))
         if event == "click":
             said = account.settings.menu.get(event_key, event_key)
-            return self._message(account, openid, key, said, PERSON if said == "human" else None)
+            if said == "human":
+                known = await self._gateway.store.find_conversation(self.name, account.name, openid)
+                said = say("ask_person", known.language if known else "zh")
+                return self._message(account, openid, key, said, PERSON)
+            return self._message(account, openid, key, said)
         logger.info("wechat.event_noted account=%s event=%s", account.name, event)
         return None
 
@@ -362,14 +369,21 @@ class WechatChannel:
         if spendable <= 0:
             return Delivery("held", reason="WeChat's allowance is used up until the shopper writes again")
         first = messages[0].id
+        unanswered: str | None = None
+        sent = self._sent.get(first, 0)  # in an earlier try: cut as it was then, or the rest would be cut off
         try:
             pieces = await self._outgoing.pieces(
-                messages, conversation.language, self.capabilities, spendable
+                messages, conversation.language, self.capabilities, spendable + sent
             )
             for n, piece in enumerate(pieces):
-                if n < self._sent.get(first, 0):
+                if n < sent:
                     continue
-                await self._send(account, conversation, piece)
+                try:
+                    await self._send(account, conversation, piece)
+                except ApiError as exc:
+                    if not exc.unanswered:
+                        raise
+                    unanswered = str(exc)  # it may have arrived: not again, but what comes after it
                 self._sent[first] = n + 1
                 async with self._gateway.store.write() as connection:
                     await allowance.spend(connection, conversation.id)
@@ -378,7 +392,7 @@ class WechatChannel:
         except ChannelError as exc:
             return Delivery("failed", reason=str(exc))
         self._sent.pop(first, None)
-        return Delivery()
+        return Delivery() if unanswered is None else Delivery("unknown", reason=unanswered)
 
     async def _send(self, account: _Account, conversation: Conversation, piece: str | Upload) -> None:
         if isinstance(piece, str):

@@ -16,9 +16,9 @@ from aiohttp.test_utils import TestServer
 
 from bot.database import create_tables, make_engine, now_ms
 from bot.exceptions import ChannelError, KefuError, OwnershipLost
-from bot.message import Attachment, Inbound, Reply
+from bot.message import Attachment, Handoff, Inbound, Reply
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
-from channels.gateway import MAX_TEXT, PERSON, Gateway, Patience, release
+from channels.gateway import MAX_TEXT, PERSON, SAY, Gateway, Patience, release
 from channels.rasa_client import RasaClient
 from channels.store import Store, outbox
 from tests.channels.fake_rasa import FakeRasa
@@ -363,6 +363,58 @@ async def test_a_bot_that_hands_over_is_silent_until_it_gets_the_conversation_ba
         assert kinds.count("owner") == 2 and "handoff" not in kinds and "handoff" in desk
 
 
+@pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        (("你好", "ok"), "zh"), (("你好", "KF-10023"), "zh"), (("你好", "OK, KF-10023"), "zh"), (("你好", "👍"), "zh"),
+        (("你好", "where is my order"), "en"), (("where is my order", "10023"), "en"),
+        (("where is my order", "到哪了"), "zh"), (("ok",), "en"), (("10023",), "zh"), (("ok", "退款"), "zh"),
+    ],
+)  # fmt: skip
+async def test_only_words_that_are_plainly_in_a_language_overrule_the_known_one(
+    url: str, said: tuple[str, ...], language: str
+) -> None:
+    async with open_house(url, FakeRasa()) as house:
+        for text in said:
+            received = await house.hear(text)
+        known = await house.gateway.store.conversation(received.conversation)
+
+        assert known is not None and language == known.language
+
+
+async def test_what_a_button_says_and_what_a_page_is_set_to_count_less_than_words(url: str) -> None:
+    async with open_house(url, FakeRasa()) as house:
+        languages = []
+        for text, more in (
+            ("hello", {"locale": "zh"}), ("where is my order", {"locale": "zh"}), ("到哪了", {}),
+            ("Talk to a person", {"payload": PERSON}), ("", {"locale": "en"}),
+        ):  # fmt: skip
+            received = await house.hear(text, **more)
+            known = await house.gateway.store.conversation(received.conversation)
+            assert known is not None
+            languages.append(known.language)
+
+        assert ["zh", "en", "zh", "zh", "en"] == languages
+
+
+async def test_whoever_is_called_on_nobodys_turn_is_told_like_after_a_turn(url: str) -> None:
+    async with open_house(url, FakeRasa()) as house:
+        seen: list[Any] = []
+
+        async def hook(conversation: Conversation, wish: Any, owner: Any) -> None:
+            seen.append((wish.reason, owner.owner, owner.token))
+
+        house.gateway.on_handoff.append(hook)
+        received = await house.hear("你好")
+        await house.quiet()
+        for key in ("a", "a", "b"):  # repeated, and while somebody waits already
+            await house.gateway.call_person(
+                received.conversation, Handoff(reason="promise_broken"), Reply(text="抱歉"), key=key
+            )
+
+        assert [("promise_broken", "pending", 1)] == seen
+
+
 async def test_a_reply_that_comes_after_a_takeover_becomes_a_suggestion(url: str) -> None:
     rasa = FakeRasa()
     rasa.delay = lambda body: 0.3
@@ -556,6 +608,34 @@ async def test_a_file_is_fetched_after_the_message_is_safe_and_a_lost_one_is_sai
         assert ["a.jpg"] == [one["media_id"] for one in lines[0].body["media"]]
         assert "did not reach me" in house.door.texts[-1] or "没能收到" in house.door.texts[-1]
         assert 1 == len(house.rasa.turns)
+
+
+async def test_a_lost_film_is_not_said_to_be_there_and_words_beside_a_lost_file_are_answered(
+    url: str,
+) -> None:
+    class Cloakroom(Door):
+        async def fetch(self, conversation: Conversation, file: str) -> Attachment:
+            raise ChannelError("too large")
+
+    async with open_house(url, FakeRasa(), Cloakroom(captions=True)) as house:
+        await house.hear("", files=("film",), payload=SAY + "video_unseen")
+        await house.quiet()
+        [alone] = house.door.texts
+        await house.hear("杯子碎了", files=("film",))
+        await house.quiet()
+        received = await house.hear("", shopper="bob", files=("film",))
+        await house.quiet()
+        await house.gateway.hand_over(
+            received.conversation, await house.gateway.owner(received.conversation), "person", agent="lin"
+        )
+        await house.quiet()
+        await house.hear("look at this", shopper="bob", files=("film",))
+        await house.quiet()
+
+        assert "没能收到" in alone or "did not reach me" in alone
+        assert "没能收到" in house.door.texts[1] and "echo: 杯子碎了" == house.door.texts[2]
+        assert 4 == len(house.door.texts)  # while a person has it, he speaks
+        assert ["杯子碎了"] == [turn["message"] for turn in house.rasa.turns]
 
 
 async def test_of_two_ways_out_a_reply_takes_one(url: str) -> None:

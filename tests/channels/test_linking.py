@@ -210,6 +210,33 @@ async def test_a_signed_identity_links_the_guests_chat_of_the_same_browser(tmp_p
         assert {customer} == await linked_at(site, customer)  # taken apart, it stays apart
 
 
+async def test_two_customers_of_one_browser_are_not_linked_by_the_guests_chat(tmp_path: Path) -> None:
+    """The shop did not call Kefu.reset() when one signed out and the other signed in."""
+    async with open_site(tmp_path / "var", FakeRasa()) as site:
+        own = {}
+        for sub in ("cus_1", "cus_2"):
+            async with site.page(identity=identity(sub)) as page:
+                own[sub] = (await page.get("welcome"))["conversation"]
+        async with site.page() as page:
+            hello = await page.get("welcome")
+            await page.say("as a guest")
+            await page.event(author="bot")
+        guest = hello["conversation"]
+        # A chat on Telegram that the guest brought a code to belongs to whoever he turns out to be.
+        async with site.gateway.store.write() as connection:
+            telegram = await site.gateway.store.open_conversation(
+                connection, "telegram", "shop", "7", customer="telegram:7"
+            )
+            await links.link(connection, guest, telegram.id, "binding_code", at=now_ms())
+        for sub in ("cus_1", "cus_2", "cus_3"):  # the third has no conversation of her own yet
+            async with site.page(token=hello["token"], identity=identity(sub)) as page:
+                own[sub] = (await page.get("welcome"))["conversation"]
+
+        assert {own["cus_1"], guest, telegram.id} == await linked_at(site, own["cus_1"])
+        assert {own["cus_2"]} == await linked_at(site, own["cus_2"])
+        assert {own["cus_3"]} == await linked_at(site, own["cus_3"]) and guest != own["cus_3"]
+
+
 async def linked_at(site: Site, conversation: str) -> set[str]:
     async with site.gateway.store.read() as connection:
         return set(await links.linked(connection, conversation))

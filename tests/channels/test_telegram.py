@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from sqlalchemy.exc import OperationalError
 
 from bot.database import create_tables, make_engine
 from bot.exceptions import SettingsError, TooMany
@@ -178,6 +180,29 @@ async def test_what_was_stored_before_a_restart_is_processed_after_it(tmp_path: 
     assert 1 == len(rasa.turns)
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "languages"),
+    [
+        ("en", ("我的订单到哪了", "ok", ""), ["zh", "zh", "zh"]),
+        ("zh-hans", ("where is my order", "10023"), ["en", "en"]),
+        ("de", ("10023", "到哪了"), ["en", "zh"]),
+        ("zh-hant", ("ok", "ok"), ["zh", "zh"]),
+        (None, ("10023", "ok"), ["zh", "en"]),
+    ],
+)
+async def test_the_telephones_language_counts_until_the_shopper_has_said_something(
+    house: House, code: str | None, said: tuple[str, ...], languages: list[str]
+) -> None:
+    sender = {"id": 7, "is_bot": False, "first_name": "Anna", **({"language_code": code} if code else {})}
+    heard = []
+    for text in said:
+        content = {"text": text} if text else {"dice": {"emoji": "x", "value": 1}}
+        assert 200 == await house.push(house.telegram.message(**{"from": sender}, **content))
+        heard.append((await house.known()).language)
+
+    assert languages == heard
+
+
 async def test_long_texts_are_split_and_awkward_ones_arrive_whole(house: House) -> None:
     text = "".join(f"第{n}行 <b>&_*[`😀\n" for n in range(700))
     house.rasa.script = lambda body: [{"text": text}, {"text": "<i>_*[]()~`>#+-=|{}.!"}]
@@ -288,6 +313,26 @@ async def test_an_unknown_outcome_is_not_repeated(tmp_path: Path) -> None:
         assert ["unknown"] == await house.states() and 1 == len(house.telegram.shown["7"])
 
 
+@pytest.mark.parametrize("cause", [httpx.ConnectTimeout, httpx.PoolTimeout])
+async def test_what_was_never_sent_is_sent_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, cause: type[httpx.TimeoutException]
+) -> None:
+    client = house.channel._accounts["shop"].bot.request._client  # type: ignore[attr-defined]
+    request, failed = client.request, []
+
+    async def fails(*given: Any, **more: Any) -> Any:
+        if not failed and str(more["url"]).endswith("/sendMessage"):
+            failed.append(more["url"])
+            raise cause("nobody answers the door")
+        return await request(*given, **more)
+
+    monkeypatch.setattr(client, "request", fails)
+    await house.push(house.telegram.message(text="hi"))
+    await house.until(lambda: house.telegram.shown["7"])
+
+    assert failed and ["echo: hi"] == house.telegram.shown["7"]
+
+
 async def test_a_bad_request_is_no_passing_fault(house: House) -> None:
     house.telegram.errors = [{"code": 400, "text": "Bad Request: chat not found"}]
     await house.push(house.telegram.message(text="hi"))
@@ -347,7 +392,8 @@ async def test_pictures_of_an_album_are_one_message_with_its_caption(house: Hous
     ("content", "answer"),
     [
         ({"voice": {"file_id": "v", "duration": 3}}, "听不了语音"),
-        ({"video": {"file_id": "v"}}, "看不懂视频"),
+        ({"video": {"file_id": "film"}}, "看不懂视频"),
+        ({"video": {"file_id": "gone"}}, "再发一次"),
         ({"document": {"file_id": "d", "mime_type": "application/pdf"}}, "再发一次"),
         ({"photo": [{"file_id": "gone", "width": 1, "height": 1}]}, "再发一次"),
         ({"photo": [{"file_id": "big", "width": 1, "height": 1, "file_size": 90_000_000}]}, "再发一次"),
@@ -358,6 +404,7 @@ async def test_pictures_of_an_album_are_one_message_with_its_caption(house: Hous
 async def test_every_other_kind_gets_one_sensible_answer(
     house: House, content: dict[str, Any], answer: str
 ) -> None:
+    house.telegram.files = {"film": b"\0\0\0\x18ftypmp42" + b"x" * 20}
     await house.push(house.telegram.message(**content))
     await house.until(lambda: house.telegram.shown["7"])
 
@@ -431,6 +478,54 @@ async def test_what_the_gateway_cannot_take_stays_with_telegram(
         monkeypatch.setattr(house.gateway, "receive", receive)
         await house.until(lambda: telegram.shown["7"])
         await house.until(lambda: telegram.confirmed == telegram.next_id + 1)
+
+
+def away(monkeypatch: pytest.MonkeyPatch, house: House, times: int) -> list[float]:
+    """The database fails the next messages; returns when it did."""
+    receive, tries = house.gateway.receive, []
+
+    async def fails(*given: Any, **more: Any) -> Any:
+        tries.append(time.monotonic())
+        if len(tries) == times:
+            monkeypatch.setattr(house.gateway, "receive", receive)
+        raise OperationalError("INSERT", {}, Exception("the database restarts"))
+
+    monkeypatch.setattr(house.gateway, "receive", fails)
+    return tries
+
+
+async def test_polling_goes_on_after_the_database_failed_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telegram = FakeTelegram()
+    async with open_house(tmp_path, telegram=telegram, mode="polling") as house:
+        tries = away(monkeypatch, house, 5)
+        telegram.write("一")
+        await house.until(lambda: len(tries) == 1 and house.channel.states()["shop"] == "degraded")
+        assert telegram.confirmed <= telegram.next_id, "confirmed before it was stored"
+        await house.until(lambda: telegram.shown["7"])
+        await house.until(lambda: telegram.confirmed == telegram.next_id + 1)
+        assert "ready" == house.channel.states()["shop"]
+
+        again = away(monkeypatch, house, 1)
+        telegram.write("二")
+        await house.until(lambda: len(telegram.shown["7"]) == 2)
+
+    assert tries[2] - tries[1] > 0.1, "it does not wait longer"
+    assert telegram.sent[1]["at"] - again[0] < 1.5, "it waits as long as after the failures before"
+    assert ["一", "二"] == [turn["message"] for turn in house.rasa.turns]
+
+
+async def test_an_album_the_database_failed_is_joined_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.telegram.ALBUM", 0.05)
+    tries = away(monkeypatch, house, 2)
+    sizes = [{"file_id": "gone", "width": 1, "height": 1}]
+    await house.push(house.telegram.message(photo=sizes, media_group_id="g", caption="杯子碎了"))
+    await house.until(lambda: house.rasa.turns)
+
+    assert 2 == len(tries) and "杯子碎了" == house.rasa.turns[0]["message"]
 
 
 async def test_the_gateway_starts_without_telegram_and_catches_up(tmp_path: Path) -> None:

@@ -556,6 +556,37 @@ async def test_a_stopping_gateway_says_1001_and_nothing_is_lost(tmp_path: Path) 
     assert (answer["seq"], answer["text"], len(rasa.turns)) == (2, "echo: hi", 1)
 
 
+def fails_once(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
+    """The database goes away for one look at the lines."""
+    read = site.gateway.store.events_after
+
+    async def fails(*given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(site.gateway.store, "events_after", read)
+        raise ConnectionRefusedError("the database restarts")
+
+    monkeypatch.setattr(site.gateway.store, "events_after", fails)
+
+
+async def test_a_page_whose_lines_cannot_be_read_has_to_come_again_and_misses_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site.page() as page:
+        welcome = await page.get("welcome")
+        await page.say("hi")
+        last = (await page.event(author="bot"))["seq"]
+        fails_once(monkeypatch, site)
+        await site.gateway.write_event(
+            welcome["conversation"], "rating_request", "system", {}, audience="shopper"
+        )
+        assert 1011 == await page.closed()
+    again = {"token": welcome["token"], "conversation": welcome["conversation"], "last_seq": last}
+    async with site.page(**again) as page:
+        missed = await page.event()
+
+    assert (last + 1, "rating_request") == (missed["seq"], missed["kind"])
+    assert 1 == caplog.text.count("web.pump_failed") and "the database restarts" in caplog.text
+
+
 # event stream and POST
 
 
@@ -565,7 +596,7 @@ class Stream:
     def __init__(self, response: Any) -> None:
         self.response = response
 
-    async def event(self) -> tuple[str | None, dict[str, Any]]:
+    async def event(self, kind: str = "event") -> tuple[str | None, dict[str, Any]]:
         number = None
         while True:
             line = (await asyncio.wait_for(self.response.content.readline(), 5)).decode().rstrip("\n")
@@ -573,7 +604,7 @@ class Stream:
                 number = line[4:]
             if line.startswith("data: "):
                 frame = json.loads(line[6:])
-                if frame["type"] == "event":
+                if frame["type"] == kind:
                     return number, frame
 
 
@@ -599,6 +630,20 @@ async def test_the_event_stream_says_the_same_as_the_socket(site: Site) -> None:
     assert answer["frames"][0]["type"] == "ack"
     assert [mine[0], bots[0], resumed[0]] == ["1", "2", "2"]
     assert bots[1]["text"] == resumed[1]["text"] == "echo: 你好"
+
+
+async def test_a_stream_whose_lines_cannot_be_read_is_closed_as_the_socket_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await (await site.post("/web/session", {})).json()
+    fails_once(monkeypatch, site)
+    async with site.client.get(
+        f"/web/stream?site=demo&ticket={session['ticket']}", headers={"Origin": site.origin}
+    ) as response:
+        _, frame = await Stream(response).event("close")
+        await asyncio.wait_for(response.content.read(), 5)
+
+    assert 1011 == frame["code"]
 
 
 async def test_an_idle_stream_stays_alive(tmp_path: Path) -> None:

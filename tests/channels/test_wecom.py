@@ -22,16 +22,18 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from PIL import Image
+from sqlalchemy.exc import OperationalError
 
 from bot.database import create_tables, make_engine
 from bot.identity import links
-from bot.message import Attachment, Inbound, Reply
+from bot.message import Attachment, Handoff, Inbound, Reply
 from bot.settings import MediaSettings, Settings, WecomSettings
 from channels.gateway import Gateway, Patience
 from channels.linking import Linking
 from channels.media import KINDS, MediaStore, make_media_store
 from channels.rasa_client import RasaClient
 from channels.store import Store
+from channels.wechat import allowance
 from channels.wecom import WecomChannel, cursors
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.recordings import amr, mp3
@@ -57,6 +59,8 @@ class FakeWecom:
     running: int = 0
     most_running: int = 0
     named: set[str] = field(default_factory=set)
+    sends: int = 0
+    busy: list[int] = field(default_factory=list)  # numbers of the sends that are refused with -1
     fail_sync: int = 0
     lose_answers: int = 0
     tokens: int = 0
@@ -108,6 +112,9 @@ class FakeWecom:
     async def send(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
         shopper = body["touser"]
+        self.sends += 1
+        if self.sends in self.busy:
+            return web.json_response({"errcode": -1, "errmsg": "busy"})
         assert len(body["msgid"]) <= 32 and body["msgid"].isalnum()
         if body["msgtype"] == "text":
             assert len(body["text"]["content"].encode()) <= 2048
@@ -364,6 +371,23 @@ async def test_a_pull_that_fails_is_tried_again(house: House) -> None:
     await house.until(lambda: house.wecom.shown["wmAnna"])
 
 
+async def test_a_pull_the_database_fails_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = house.gateway.receive
+
+    async def fails(*given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(house.gateway, "receive", receive)
+        raise OperationalError("INSERT", {}, Exception("the database restarts"))
+
+    monkeypatch.setattr(house.gateway, "receive", fails)
+    house.wecom.write("一")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+
+    assert 1 == len(house.rasa.turns)
+
+
 async def test_a_broken_message_does_not_stop_the_others(house: House) -> None:
     house.wecom.log[KFID].append(
         {"msgid": "x", "origin": 3, "msgtype": "text", "send_time": int(time.time())}
@@ -381,6 +405,60 @@ async def test_an_answer_whose_confirmation_was_lost_is_shown_once(house: House)
     await asyncio.sleep(0.5)
 
     assert ["echo: 一"] == house.wecom.shown["wmAnna"]
+
+
+async def test_the_rest_of_a_long_text_comes_after_a_retry_and_each_piece_costs_one(house: House) -> None:
+    house.wecom.write("hi")
+    await house.ring()
+    await house.until(lambda: house.wecom.shown["wmAnna"])
+    known = await house.known()
+    async with house.gateway.store.write() as connection:
+        await allowance.renew(connection, known.id, "message")
+        await allowance.spend(connection, known.id, 2)  # two and the one for a person are left
+    house.wecom.sends, house.wecom.busy = 0, [2]
+    await house.gateway.say_as_system(known.id, Reply(text="退" * 900), key="long")
+    await house.until(lambda: not house.gateway.at_work and len(house.wecom.shown["wmAnna"]) == 3)
+
+    assert [682, 218] == [len(text) for text in house.wecom.shown["wmAnna"][1:]]
+    assert 3 == house.wecom.sends
+    async with house.gateway.store.read() as connection:
+        assert 1 == (await allowance.left(connection, known.id)).remaining
+
+
+async def test_a_broken_promise_puts_the_shopper_into_the_pool(tmp_path: Path) -> None:
+    async with open_house(tmp_path, desk="wecom") as house:
+        house.wecom.write("hi")
+        await house.ring()
+        await house.until(lambda: house.wecom.shown["wmAnna"])
+        known = await house.known()
+        for _ in range(2):
+            await house.gateway.call_person(
+                known.id, Handoff(reason="promise_broken"), Reply(text="非常抱歉"), key="promise:1"
+            )
+
+        assert ["echo: hi", "非常抱歉"] == house.wecom.shown["wmAnna"]  # said before the door closed
+        assert [2] == [change["service_state"] for change in house.wecom.trans]
+
+
+async def test_a_transfer_a_gateway_died_before_is_made_at_the_next_start(tmp_path: Path) -> None:
+    wecom, rasa = FakeWecom(), FakeRasa()
+    async with open_house(tmp_path, wecom=wecom, rasa=rasa, desk="wecom") as house:
+        for shopper in ("wmAnna", "wmBo", "wmCleo"):
+            wecom.write("hi", shopper)
+        await house.ring()
+        await house.until(lambda: len(wecom.shown) == 3)
+        house.gateway.on_handoff.clear()
+        for shopper in ("wmAnna", "wmBo"):
+            await house.gateway.call_person(
+                (await house.known(shopper)).id, Handoff(reason="asked"), Reply(text="请稍等"), key=shopper
+            )
+        await house.until(lambda: wecom.shown["wmAnna"][1:] and wecom.shown["wmBo"][1:])
+        wecom.states["wmBo"] = 2  # his was made
+    async with open_house(tmp_path, wecom=wecom, rasa=rasa, desk="wecom") as house:
+        await house.until(lambda: wecom.trans)
+        await asyncio.sleep(0.1)
+
+    assert [("wmAnna", 2)] == [(one["external_userid"], one["service_state"]) for one in wecom.trans]
 
 
 async def test_hand_off_puts_the_shopper_into_the_pool_and_the_bot_falls_silent(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ sources are in docs/wechat.md.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -105,6 +106,7 @@ class FakeWechat:
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     errors: list[int] = field(default_factory=list)  # errcodes for the next sends
     always: int | None = None  # errcode for every send
+    late: float = 0.0  # seconds the answer to the next send takes, which is shown at once
     refuse_token: int = 0  # errcode of the token service
     hang: float = 0.0  # seconds the token service takes
     token: int = 0
@@ -127,8 +129,6 @@ class FakeWechat:
         return app
 
     async def stable_token(self, request: web.Request) -> web.Response:
-        import asyncio
-
         self.calls["token"] += 1
         await asyncio.sleep(self.hang)
         body = await request.json()
@@ -169,6 +169,8 @@ class FakeWechat:
         self.quota[openid] -= 1
         self.sends.append(body)
         self.shown[openid].append(body["text"]["content"] if body["msgtype"] == "text" else body["msgtype"])
+        late, self.late = self.late, 0.0
+        await asyncio.sleep(late)
         return web.json_response({"errcode": 0, "errmsg": "ok"})
 
     async def typing(self, request: web.Request) -> web.Response:

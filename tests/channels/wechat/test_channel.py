@@ -289,6 +289,38 @@ async def test_a_long_text_is_split_between_characters(house: House) -> None:
     assert all(len(text.encode()) <= 2048 for text in house.wechat.shown["oAnna"])
 
 
+async def test_the_rest_of_a_long_text_comes_after_a_retry_when_little_is_left(house: House) -> None:
+    await house.say("hi")
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None
+    async with house.gateway.store.write() as connection:
+        await allowance.spend(connection, known.id, 2)  # two and the one for a person are left
+    house.wechat.errors = [0, -1]
+    await house.gateway.say_as_system(known.id, Reply(text="退" * 900), key="long")
+    await house.until(lambda: 3 == house.wechat.calls["send"])
+    await house.quiet()
+
+    assert [682, 218] == [len(text) for text in house.wechat.shown["oAnna"][1:]]
+    async with house.gateway.store.read() as connection:
+        assert 1 == (await allowance.left(connection, known.id)).remaining
+
+
+async def test_a_text_whose_answer_came_too_late_is_not_sent_again_but_its_rest_is(house: House) -> None:
+    await house.say("hi")
+    known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+    assert known is not None
+    await house.channel._accounts["shop"].api.token()
+    house.wechat.late = 1.0
+    await house.gateway.say_as_system(known.id, Reply(text="退" * 900), key="long")
+    await house.until(lambda: 3 == len(house.wechat.shown["oAnna"]))
+    await house.quiet()
+    await asyncio.sleep(0.2)
+    lines = await house.gateway.store.events_after(known.id, 0, desk=True)
+
+    assert [682, 218] == [len(text) for text in house.wechat.shown["oAnna"][1:]]
+    assert ["unknown"] == [line.body["status"] for line in lines if line.kind == "delivery"]
+
+
 async def test_buttons_are_numbered_and_a_typed_number_is_the_button(house: House) -> None:
     house.rasa.script = lambda body: [
         {
@@ -432,6 +464,17 @@ async def test_follow_scan_leave_and_the_wish_for_a_person(house: House) -> None
     assert (200, "success") == (status, body) and known is not None and known.reachable is False
 
 
+@pytest.mark.parametrize(("before", "answer"), [("你好", "已为您转接"), ("it is broken", "passed you on")])
+async def test_the_menu_for_a_person_is_answered_in_the_shoppers_language(
+    house: House, before: str, answer: str
+) -> None:
+    await house.say(before)
+    await house.push(letter("oAnna", "event", msg_id=None, Event="CLICK", EventKey="human"))
+    await house.quiet()
+
+    assert answer in house.wechat.shown["oAnna"][-1]
+
+
 async def test_while_a_person_has_it_the_bot_is_silent_and_the_platform_gets_a_quick_success(
     house: House,
 ) -> None:
@@ -552,6 +595,31 @@ async def test_an_account_without_the_api_is_switched_to_passive_only(house: Hou
     await house.quiet()
 
     assert ["echo: 一\n\necho: 二"] == house.wechat.shown["oAnna"] and 1 == house.wechat.calls["send"]
+
+
+@pytest.mark.parametrize("switched", [False, True], ids=["configured", "switched"])
+async def test_without_the_api_a_persons_words_come_with_the_shoppers_next_message(
+    tmp_path: Path, switched: bool
+) -> None:
+    async with open_house(tmp_path, passive_only=not switched) as house:
+        await house.say("转人工")
+        known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
+        assert known is not None
+        owner = await house.gateway.hand_over(
+            known.id, await house.gateway.owner(known.id), "person", agent="小林"
+        )
+        house.wechat.errors = [48001]
+        for text in ("我来处理", "请看"):
+            await house.gateway.say_as_person(known.id, owner.token, Reply(text=text), agent="小林", key=text)
+        await house.quiet()
+        await house.say("在吗")
+        shown = list(house.wechat.shown["oAnna"])
+        silent = await house.say("好的")
+        await house.quiet()
+
+        assert ["echo: 转人工", "我来处理\n\n请看"] == shown == house.wechat.shown["oAnna"]
+        assert (200, "success") == silent and int(switched) == house.wechat.calls["send"]
+        assert 1 == len(house.rasa.turns)
 
 
 async def test_a_passive_only_account_answers_on_a_later_try(tmp_path: Path) -> None:
