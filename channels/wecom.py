@@ -767,11 +767,17 @@ class WecomChannel:
             )
 
     async def _on_owner(self, conversation: str, before: Ownership, after: Ownership) -> None:
-        """Kefu gives back or ends what the shop's people have in WeCom: end it there, or the bot stays shut out."""
-        if after.owner not in ("bot", "closed") or before.owner not in ("pending", "person"):
+        """Kefu gives back or ends what the shop's people have in WeCom: end it there, or the bot stays shut out. And
+        whoever writes again soon after the end goes on with people, who have to see him."""
+        ended = after.owner in ("bot", "closed") and before.owner in ("pending", "person")
+        reopened = after.owner in ("pending", "person") and before.owner == "closed"
+        if not (ended or reopened) or (after.reason or "").startswith(FOLLOWED):
             return
         known = await self._gateway.store.conversation(conversation)
-        if known is None or known.channel != self.name or (after.reason or "").startswith(FOLLOWED):
+        if known is None or known.channel != self.name:
+            return
+        if reopened:
+            await self._transfer(known)
             return
         name, _, open_kfid = known.account.partition(":")
         enterprise = self._enterprises.get(name)

@@ -440,6 +440,29 @@ async def test_a_broken_promise_puts_the_shopper_into_the_pool(tmp_path: Path) -
         assert [2] == [change["service_state"] for change in house.wecom.trans]
 
 
+async def test_whoever_writes_again_after_the_end_comes_into_the_pool(tmp_path: Path) -> None:
+    async with open_house(tmp_path, desk="wecom") as house:
+
+        async def goes_on_with_people(*_: Any) -> tuple[Any, None, str]:
+            return "pending", None, "reopened"
+
+        house.gateway.reopen = goes_on_with_people
+        house.wecom.write("hi")
+        await house.ring()
+        await house.until(lambda: house.wecom.shown["wmAnna"])
+        known = await house.known()
+        await house.gateway.hand_over(known.id, await house.gateway.owner(known.id), "closed")
+        assert [] == house.wecom.trans
+
+        house.wecom.write("one more thing")
+        await house.ring()
+        await house.until(lambda: house.wecom.trans)
+
+        assert [("wmAnna", 2)] == [
+            (one["external_userid"], one["service_state"]) for one in house.wecom.trans
+        ]
+
+
 async def test_a_transfer_a_gateway_died_before_is_made_at_the_next_start(tmp_path: Path) -> None:
     wecom, rasa = FakeWecom(), FakeRasa()
     async with open_house(tmp_path, wecom=wecom, rasa=rasa, desk="wecom") as house:
