@@ -77,10 +77,22 @@ _ASKS_RULE = re.compile(
     r"|\bdo i (?:have to|need to) pay\b",
     re.I,
 )
+# A request is taken back, not an order or a contract: "withdraw from the contract and get a refund" and "取消订单退货" ask
+# for something. After an order only "订单的退货" or "订单退货申请" is a request.
+_CASE = r"(?:退货退款|仅退款|退货|换货|退换货|退款|价保|售后|维修)"
+_DEAL = r"(?:订单|单子|交易|合同|协议|购买)"
+_UP_TO = (
+    rf"(?:(?!{_DEAL}|[并再]|然后|之后|给我)[^,，。;；!！?？]"
+    rf"|{_DEAL}(?:号码?|编号|{ORDER_TOKEN}|[\s:：])*(?:的|(?=申请的|{_CASE}(?:的)?(?:申请|请求))))"
+)
 _TAKES_BACK = re.compile(
-    rf"(?:撤销|撤回|撤掉)[^,，。;；]{{0,24}}(?:申请|退货|换货|退款|价保|售后)|(?:申请|退货|换货|退款|价保|售后)[^,，。;；]{{0,8}}(?:撤销|撤回|撤掉|撤了)"
-    rf"|取消(?:掉|一下|了|我的?|这个|那个|刚才|之前|的|订单|号|{ORDER_TOKEN}|\s)*?(?:的)?(?:退货|换货|售后|退款(?=申请))(?!退款)(?:申请)?"
-    r"|\bwithdraw\b[^.?!]{0,40}\b(?:return|exchange|refund|request|claim)"
+    rf"(?<!订单)(?<!单子)(?:撤销|撤回|撤掉){_UP_TO}{{0,24}}?(?:申请|{_CASE})|(?:订单|单子)(?:撤销|撤回|撤掉)[^,，。;；]{{0,12}}?{_CASE}(?:的)?申请"
+    rf"|(?:申请|退货|换货|退款|价保|售后)(?:(?!{_DEAL})[^,，。;；]){{0,8}}(?:撤销|撤回|撤掉|撤了)(?!(?:我的?|这个|那个|该|此|了)*{_DEAL}(?!的))"
+    rf"|取消(?:掉|一下|了|我的?|这个|那个|刚才|之前|的|(?:{_DEAL}|{ORDER_TOKEN})(?:号|{ORDER_TOKEN}|\s)*(?:的|(?={_CASE}(?:的)?申请))|\s)*?(?:的)?"
+    rf"(?:退货|换货|售后|退款(?=申请))(?!退款(?!的?申请))(?:申请)?"
+    r"|\bwithdraw(?:ing)?\s+(?:from\s+)?(?:(?!(?:and|or|to|so|because|then|from|order|purchase|contract|sale|agreement|deal|money|cash|item|goods)\b)[\w№'-]+\s+){0,5}?"
+    rf"(?:order(?:'s)?\s+(?:{ORDER_TOKEN}(?:'s)?\s+)?(?=\w+\s+(?:request|claim|application)))?"
+    r"(?:(?:return|exchange)s?\b(?! (?:the|my|it|them|this|goods|items?)\b)|refund\b(?! (?:money|amount|balance|credit|me)\b|(?: request)? (?:to|into|onto) )|(?:request|claim|application)s?\b)"
     r"|\bcancel (?:(?:my|the|this|that|a) )?(?:(?:return|exchange|refund)(?: request)?|(?:after-sales )?(?:request|claim))\b(?! (?:my|the|it|me)\b)",
     re.I,
 )

@@ -26,18 +26,26 @@ _LINK = re.compile(
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+(?:['’][A-Za-z]+)?")
 _MARKED = re.compile(r"[\u00bf\u00a1\u00c0-\u024f\u1e00-\u1eff]")
-# Scripts that name their language, or the likeliest one in a shop.
+# Scripts that name their language, or the likeliest one in a shop. A letter alone is a part of a face: (°Д°), (・ω・), (๑و.
 _SCRIPTS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"[\u3040-\u30ff]"), "ja"),
-    (re.compile(r"[\uac00-\ud7af\u1100-\u11ff]"), "ko"),
-    (re.compile(r"[\u0400-\u04ff]"), "ru"),
-    (re.compile(r"[\u0600-\u06ff]"), "ar"),
-    (re.compile(r"[\u0e00-\u0e7f]"), "th"),
-    (re.compile(r"[\u0900-\u097f]"), "hi"),
-    (re.compile(r"[\u0370-\u03ff]"), "el"),
-    (re.compile(r"[\u0590-\u05ff]"), "he"),
-    (re.compile(r"[\u0980-\u09ff]"), "bn"),
+    (re.compile(r"[\u0400-\u04ff]{2}"), "ru"),
+    (re.compile(r"[\u0600-\u065f\u066a-\u06ef\u06fa-\u06ff]{2}|[\u0660-\u0669\u06f0-\u06f9]{4}"), "ar"),
+    (re.compile(r"[\u0e00-\u0e4e]{2}"), "th"),
+    (re.compile(r"[\u0900-\u097f]{2}"), "hi"),
+    (re.compile(r"[\u0370-\u03ff]{2}"), "el"),
+    (re.compile(r"[\u0590-\u05ff]{2}"), "he"),
+    (re.compile(r"[\u0980-\u09ff]{2}"), "bn"),
 )
+# Chinese and English messages have faces with kana in them, の for 的, "ㅠㅠ" and names of things; none of these is a
+# language. Kana count in rows of two that are not the arms of a face alone, Korean by whole syllables.
+_KANA_ROW = re.compile(r"[\u3041-\u3096\u30a1-\u30fa][\u3041-\u3096\u30a1-\u30faー]+")
+_ARMS = "ノシツっつづへヘー"
+_SYLLABLE = re.compile(r"[\uac00-\ud7a3]")
+_JAPANESE = re.compile(
+    r"[\u3400-\u9fff][をがはにでも]|です|でし|ます|ません|まし[たょ]|ください|下さい|たい|ない|して|した|する|って|どこ|どう|いつ|なぜ|いくら|まだ|から|まで|ので"
+    r"|願い|おねがい|ありがと|こんに|すみません|ごめん"
+)
+_CHINESE = re.compile(r"我(?![々がら慢])|[你您妳她嗎呢吧麼這們哪怎几很]|想要|退[款货貨]|快[递遞]")
 _LINGUA = ("ENGLISH", "SPANISH", "FRENCH", "GERMAN", "PORTUGUESE", "ITALIAN", "DUTCH", "TURKISH", "POLISH",
            "INDONESIAN", "VIETNAMESE", "TAGALOG")  # fmt: skip
 # Words that shoppers of both languages type: they keep the language the conversation had.
@@ -103,19 +111,48 @@ def _told_by_small_words(shown: str) -> str | None:
     return best if counts[best] >= 2 and own >= 1 and counts[best] * 2 >= len(words) else None
 
 
+def _beyond(han: str, *encodings: str) -> bool:
+    """Whether a character has no place in a country's own encodings, and so is not written there."""
+    kept = {char for code in encodings for char in han.encode(code, "ignore").decode(code)}
+    return not set(han) <= kept
+
+
+def _eastern(shown: str, han: str, words: list[str]) -> str | None:
+    """ "ja" or "ko" for a sentence in one of them, not for a word or a face in one of ours."""
+    chinese = _CHINESE.search(shown) is not None or _beyond(han, "cp932")
+    signs = len(_ENGLISH_SIGN.findall(shown))
+    others = len(han) + len(words)
+    syllables = len(_SYLLABLE.findall(shown))
+    if syllables >= 2 and syllables >= others * (2 if chinese or signs > 1 else 1):
+        return "ko"
+    kana = sum(len(row) for row in _KANA_ROW.findall(shown) if row.strip(_ARMS))
+    grammar = _JAPANESE.search(shown) is not None
+    if not chinese and _beyond(han, "gb2312", "big5") and re.search(r"[\u3041-\u30fa]", shown):
+        return "ja"  # 変, 払, 収: written so in Japan alone
+    if kana < 2 and (not grammar or chinese):
+        return None
+    if chinese:
+        return "ja" if grammar and kana > 2 * len(han) else None
+    if grammar:
+        return "ja" if han or not signs or kana >= len(words) else None
+    return "ja" if kana >= others * (2 if signs else 1) else None
+
+
 def detect_language(text: str) -> Detected:
     """The language of one message. Numbers, links and smileys alone are "unknown"."""
     shown = _LINK.sub(" ", visible(text[:READ]))
-    for script, iso in _SCRIPTS:
-        if len(script.findall(shown)) >= (1 if iso in ("ja", "ko") else 2):
-            return Detected("other", iso, None)
-    han = len(_HAN.findall(shown))
     words = [word for word in _LATIN_WORD.findall(shown) if len(word) > 1 or word.lower() == "i"]
+    plain = "".join(_HAN.findall(shown))
+    if eastern := _eastern(shown, plain, words):
+        return Detected("other", eastern, None)
+    for script, iso in _SCRIPTS:
+        if script.search(shown):
+            return Detected("other", iso, None)
+    han = len(plain)
     if han:
         latin = [word for word in words if word.islower() and len(word) > 2]
         if len(latin) >= max(1, han // 6):
             return Detected("mixed", "zh", "zh" if han >= len(words) else "en")
-        plain = "".join(_HAN.findall(shown))
         return Detected("zh-Hant" if simplified(plain) != plain else "zh-Hans", "zh", "zh")
     if not words:
         return Detected("unknown", None, None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from rasa_sdk import Action
 
-from actions.human import left_to_person
+from actions.human import left_to_person, only_asks_whether_bot
 from actions.replies import hand_over
 from bot.orders.shop.samples import sample
 
@@ -239,6 +240,77 @@ async def test_whoever_asks_whether_it_is_a_bot_gets_an_honest_answer(world, sho
 
         assert answer in talk.text and talk.handoff is None and 1 == len(talk.buttons)
     await talk.say("no, get me a real person", "human_agent")
+
+    assert talk.handoff is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "你是机器人吗",
+        "你是机器人吧",
+        "你是真人吗还是机器人",
+        "请问您是人工客服还是机器人呢？",
+        "你是不是机器人啊？",
+        "你到底是人还是机器",
+        "跟我聊天的是真人吗",
+        "我是在跟机器人说话吗",
+        "你是機器人嗎？",
+        "你好，这是自动回复吗",
+        "你是机器人吗？回复这么快",
+        "am I talking to a robot",
+        "are you a real person?",
+        "Hi, are you a human or a bot?",
+        "is this a bot??",
+        "r u an AI? just curious",
+        "You're a bot, right?",
+        "can you tell me if you are a bot?",
+        "Is this a real person or am I talking to a machine?",
+    ],
+)
+def test_the_bare_question_is_only_a_question(words):
+    assert only_asks_whether_bot(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "你是机器人吧，给我转人工",
+        "你是不是机器人？转人工",
+        "你是人工吗？我要人工客服",
+        "Are you a bot? I want to talk to a human",
+        "is this a bot?? get me a real person",
+        "你是机器人吗我要人工",
+        "你是机器人，转人工",
+        "是机器人吗？不是的话帮我转接客服",
+        "你是真人吗？叫你们经理来",
+        "你是機器人嗎？我要找真人",
+        "转人工，你是机器人吗",
+        "你是机器人吗，听不懂人话",
+        "我不想跟机器人说话",
+        "有人工吗",
+        "人工？",
+        "我跟人工聊吧",
+        "am i talking to a bot? agent!",
+        "Are you human? If not, transfer me to one",
+        "are you a bot or human? human",
+        "are you a bot or can I talk to someone real",
+        "is this a robot? let me speak to your manager",
+        "is there a real person there",
+        "you're a bot, get me an agent",
+        "I don't want to talk to a bot",
+    ],
+)
+def test_a_wish_for_a_person_beside_the_question_is_no_bare_question(words):
+    assert not only_asks_whether_bot(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["你是机器人吧，给我转人工", "你是人工吗？我要人工客服", "Are you a bot? I want to talk to a human"],
+)
+async def test_who_asks_whether_it_is_a_bot_and_for_a_person_gets_the_person(world, shopper, words):
+    talk = await shopper().say(words, "human_agent")
 
     assert talk.handoff is not None
 

@@ -120,6 +120,61 @@ def test_taking_back_a_request_is_not_making_one(text, withdrawn):
     assert withdrawn == (heard[0][0] == "withdraw_request")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I want to withdraw from the contract and get a refund",
+        "我要取消订单退货",
+        "I hereby withdraw from my purchase, please refund me",
+        "exercise my right to withdraw and return the shoes",
+        "取消订单换货吧",
+        "取消订单退货退款",
+        "取消订单81146420526351696退货",
+        "取消掉订单申请退货",
+        "我要申请撤销订单",
+        "撤销订单并退款",
+        "撤销合同退货",
+        "把订单撤销退款",
+        "I withdraw from the sale and request a refund",
+        "I would like to withdraw my order and return it",
+        "withdraw from this purchase and claim my money back",
+        "how do I withdraw my refund to my bank card",
+    ],
+)
+def test_withdrawing_from_a_purchase_is_left_to_the_classifier(text):
+    """The usual wording of a return in the EU, and "cancel the order and return it"."""
+    ranking = [("return_request", 0.7), ("cancel_order", 0.2)]
+
+    assert in_context(text, ranking, None) == ranking
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "撤销我的退货申请",
+        "取消退货",
+        "withdraw my return request",
+        "取消订单的退款申请",
+        "取消订单退货申请",
+        "取消订单81146420526351696的换货申请",
+        "撤销订单81146420526351696的退货申请",
+        "撤回售后",
+        "帮我把退款申请撤回",
+        "申请撤销退货",
+        "取消我的退货退款申请",
+        "I'd like to withdraw my exchange request",
+        "withdraw the return for order 8123456789",
+        "withdraw order 8123456789's return request",
+        "withdraw my earlier refund request",
+        "I want to withdraw my claim",
+    ],
+)
+def test_taking_back_a_request_names_the_request(text):
+    heard = in_context(text, [("return_request", 0.7), ("cancel_order", 0.2)], None)
+
+    assert heard[0] == ("withdraw_request", 0.9)
+
+
 def test_a_farewell_and_a_question_in_the_middle_of_something():
     """Two letters and a question of cost are not what a classifier of wishes makes of them."""
     assert "bye" == in_context("Bye!", [("affirm", 0.58), ("context_only", 0.2)], None)[0][0]

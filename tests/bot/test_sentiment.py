@@ -92,6 +92,100 @@ def test_threats_as_shoppers_word_them(text):
     assert read_sentiment(text).threat is not None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My payment was declined, should I contact my bank?",
+        "do I have to tell my bank about the refund?",
+        "my card was rejected, I'll call my bank and try again",
+        "let me call my bank first",
+        "Do I need to report this to UPS?",
+        "I'll report this to FedEx",
+        "who do I report this to",
+        "改送到315宿舍",
+        "寄到315室",
+        "送到315就行",
+        "价格降到315了",
+        "我的订单号是12345",
+        "zip code 12345",
+        "送到朝阳区人民法院门卫",
+        "寄到市场监督管理局三楼",
+        "I'll shoot you an email with the photos",
+        "the bath bomb you sent was broken",
+        "will the heat burn your skin",
+        "这个电蚊拍能打死蚊子吗",
+        "鞋带打死结了解不开",
+        "打死我也不买了",
+        "秒杀你们家的裙子",
+        "剧本杀人物卡少了一张",
+        "不想活动价买",
+        "一开机就报警怎么办",
+        "温度一高就报警",
+        "刚装上就报警怎么回事",
+        "我是律师，要开专票",
+        "发票抬头写北京大成律师事务所",
+        "deliver it to Court Road 12",
+        "I need this suit for court, can it arrive by Friday",
+        "please leave it with sue at reception",
+        "will it charge back to 100% quickly",
+        "付款被拒付了",
+        "需要把图片发到小红书吗",
+        "把你们的海报发到朋友圈能领券吗",
+        "音箱能连上电视吗",
+        "你们家上热搜了",
+        "I will share it on facebook, I love it",
+        "I'll post it on instagram and tag you!",
+        "I saw you post this on Instagram",
+        "saw your ad all over facebook",
+        "Do I have to post it on instagram to get the discount?",
+    ],
+)
+def test_everyday_questions_are_no_threats(text):
+    """Banks, rooms, insects, devices and happy posts: what a shop hears every day."""
+    assert read_sentiment(text).threat is None
+
+
+@pytest.mark.parametrize(
+    ("text", "threat"),
+    [
+        ("再不退款我就打315了", "authority"),
+        ("我要去12315投诉", "authority"),
+        ("我要去315告你们", "authority"),
+        ("投诉到315", "authority"),
+        ("12345热线见", "authority"),
+        ("把证据寄到市场监管局", "authority"),
+        ("report you to Amazon", "authority"),
+        ("I'll report this to the authorities", "authority"),
+        ("I'll do a chargeback", "chargeback"),
+        ("I will contact my bank and dispute this", "chargeback"),
+        ("Refund me now. I'm calling my bank.", "chargeback"),
+        ("refund me or I will call my credit card company", "chargeback"),
+        ("我要找律师", "legal"),
+        ("律师函马上寄给你们", "legal"),
+        ("我是律师，你们这样是违法的", "legal"),
+        ("我就报警了", "legal"),
+        ("不退钱我去报警", "legal"),
+        ("报警处理", "legal"),
+        ("see you in court", "legal"),
+        ("I will take this to court", "legal"),
+        ("I WILL SUE YOU", "legal"),
+        ("曝光你们到小红书", "press"),
+        ("把聊天记录发到网上", "press"),
+        ("再不退款我就发抖音", "press"),
+        ("让你们上热搜", "press"),
+        ("I'll post this on Twitter so everyone sees", "press"),
+        ("Should I post this on twitter so everyone sees how you treat people?", "press"),
+        ("I'm going to share this with everyone on social media", "press"),
+        ("信不信我打死你", "harm"),
+        ("我要打死你们客服", "harm"),
+        ("I'll come and shoot you", "harm"),
+        ("I will burn down your store", "harm"),
+    ],
+)
+def test_the_same_words_meant_as_threats(text, threat):
+    assert read_sentiment(text).threat == threat
+
+
 def test_a_threat_is_the_most_urgent():
     assert [read_sentiment(text).urgency for text in ("我打12315了", "气死我了", "快点发货", "你好")] == [
         3,
