@@ -200,7 +200,7 @@ def reranker(
         list[Path] | None, typer.Option(help="A shop with questions (YAML, as in bot/generator/shops).")
     ] = None,
     only_own: Annotated[bool, typer.Option(help="Leave the invented shops out.")] = False,
-    epochs: int = 2,
+    epochs: int = 3,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
 ) -> None:
     """Train the reranker and compare it with the one in use on shops neither learned from.
@@ -212,22 +212,21 @@ def reranker(
     from bot.generator.reranker import ReadingPlan, load_reranker
     from bot.generator.reranker_training import measure_reranker, train_reranker
     from bot.generator.shops import held_out, read_shop, shop_files
-    from bot.generator.trunks import clipped_trunks, trunks_of
+    from bot.generator.trunks import trunks_of
 
     settings = get_settings()
     if threads:
         torch.set_num_threads(threads)
     learned = [] if only_own else [read_shop(p) for p in shop_files() if not held_out(p)]
     learned += [read_shop(p) for p in own or []]
-    trunks = [trunk for shop in learned for trunk in (*trunks_of(shop), *clipped_trunks(shop))]
+    trunks = [trunk for shop in learned for trunk in trunks_of(shop)]
     target = out or settings.data_path("finetune", "reranker", "x").parent
     models = settings.data_path("models", "x").parent
 
-    pairs = sum(len(t.questions) for t in trunks)
-    typer.echo(f"{len(learned)} shops, {len(trunks)} sections and parts of sections, {pairs} pairs")
+    typer.echo(f"{len(learned)} shops, {len(trunks)} sections, {sum(len(t.questions) for t in trunks)} pairs")
     plan = ReadingPlan(epochs=epochs)
     found = {}
-    with tracked("reranker", asdict(plan) | {"shops": len(learned), "texts": len(trunks)}) as log:
+    with tracked("reranker", asdict(plan) | {"shops": len(learned), "sections": len(trunks)}) as log:
 
         def progress(step: int, total: int, loss: float, seconds: float) -> None:
             if step % 10 == 0 or step == total:

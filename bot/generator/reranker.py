@@ -36,7 +36,7 @@ class ReadingPlan:
     rank: int = 16
     alpha: int = 32
     learning_rate: float = 3e-4
-    epochs: int = 2
+    epochs: int = 3
     pack: int = 900  # tokens of one step
     seed: int = 0
 
