@@ -80,10 +80,14 @@ class Acts:
             if until:
                 when = clock_time(until, language, self.hours.zone)
                 promised = sentence("returned_promise", language, promised=when)
+            budget = await self.budget(known.id)
             await self.gateway.say_as_person(
                 known.id, current.token, Reply(text=join(language, told, promised)), agent=agent,
                 key=f"note:{current.token}:{known.id}",
             )  # fmt: skip
+            if budget is None or budget["left"] > 0:  # else the words are held, and nobody has been answered
+                async with self.store.write() as connection:
+                    await cases.answered(connection, known.id, now_ms())
         if until is not None and current.owner == "person":
             # After the words: what he writes from now on is the follow-up.
             async with self.store.write() as connection:

@@ -103,6 +103,7 @@ class Bridge:
         self._lane = Lane(self._work)
         self._locks: dict[str, asyncio.Lock] = {}
         self._fresh: set[str] = set()  # threads this process has shown lines to
+        self._gone: dict[str, int] = {}  # conversation -> last line that a deleted place can have held
         self._look = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._stop_listening: Any = None
@@ -216,7 +217,8 @@ class Bridge:
                 if live and not before:
                     chunk += await self._context(thread, line)
                 wanted = live or before or line.kind == "rating"
-                if wanted and not is_from(line, keys.get(line.seq), self.desk):
+                there = is_from(line, keys.get(line.seq), self.desk)
+                if wanted and not (there and line.seq > self._gone.get(thread.conversation, 0)):
                     chunk.append(line)
                 full = len(chunk) >= self.adapter.batch
                 if full or line is lines[-1]:
@@ -319,13 +321,24 @@ class Bridge:
         return Thread(**{**known, **{name: value for name, value in values.items() if name in known}})
 
     async def forget_place(self, thread: Thread) -> None:
-        """Somebody deleted the place: the next line makes a new one, and tells the stretch from its beginning."""
+        """Somebody deleted the place: a new one is made while a person is wanted, and tells the stretch from its
+        beginning, what was written at this desk too. Who of this desk has the conversation keeps it."""
+        known = await self.store.conversation(thread.conversation)
         async with self.store.write() as connection:
-            await connection.execute(
+            gone = await connection.execute(
                 threads.delete().where(
-                    threads.c.desk == thread.desk, threads.c.conversation == thread.conversation
+                    threads.c.desk == thread.desk,
+                    threads.c.conversation == thread.conversation,
+                    threads.c.ref == thread.ref,  # and not the new one
                 )
             )
+        if not gone.rowcount or known is None:
+            return
+        logger.warning("desk_adapter.place_gone desk=%s conversation=%s", self.desk, thread.conversation)
+        self._gone[thread.conversation] = known.seq
+        self._fresh.discard(thread.conversation)
+        if (again := await self._thread(thread.conversation)) is not None:
+            await self.update(again, agent=thread.agent, agent_ref=thread.agent_ref)
 
     async def packet(self, conversation: str) -> dict[str, Any]:
         """What the last case came with."""

@@ -197,7 +197,7 @@ class ChatwootDesk:
     async def show(self, thread: Thread, known: Conversation, lines: Sequence[Event], *, again: bool) -> None:
         there: set[str] = set()
         if again:
-            latest = await self.api.call("GET", f"conversations/{thread.ref}/messages")
+            latest = await self._at(thread, "GET", "messages")
             there = {str(one.get("source_id") or "") for one in latest.get("payload") or ()}
         for line in lines:
             source = f"{SOURCE}:{known.id}:{line.seq}"
@@ -236,19 +236,32 @@ class ChatwootDesk:
         }
         files = [(media_id, found) for media_id in media if (found := await self._media.get(media_id))]
         if not files:
-            await self.api.call("POST", f"conversations/{thread.ref}/messages", body)
+            await self._at(thread, "POST", "messages", body)
             return
         form = aiohttp.FormData()
         for name, value in body.items():
             form.add_field(name, str(value).lower() if isinstance(value, bool) else value)
         for media_id, (data, content_type) in files:
             form.add_field("attachments[]", data, filename=media_id, content_type=content_type)
-        await self.api.call("POST", f"conversations/{thread.ref}/messages", form)
+        await self._at(thread, "POST", "messages", form)
+
+    async def _at(self, thread: Thread, method: str, what: str, body: Any = None) -> Any:
+        """One call about a conversation there. One that somebody deleted is forgotten, so that the next try makes
+        a new one.
+
+        Raises:
+            ChatwootError: refused, or not reached.
+        """
+        try:
+            return await self.api.call(method, f"conversations/{thread.ref}/{what}", body)
+        except ChatwootError as exc:
+            # A proxy says 404 as well while Chatwoot is away; the inbox is there only with Chatwoot.
+            if exc.status == 404 and await self.api.call("GET", f"inboxes/{self._settings.inbox}"):
+                await self._bridge.forget_place(thread)
+            raise
 
     async def follow(self, thread: Thread, owner: Ownership) -> None:
-        await self.api.call(
-            "POST", f"conversations/{thread.ref}/toggle_status", {"status": STATUS[owner.owner]}
-        )
+        await self._at(thread, "POST", "toggle_status", {"status": STATUS[owner.owner]})
         ours = owner.owner == "person" and owner.agent == thread.agent and thread.agent_ref
         if owner.owner != "closed":  # who closed it stays named
             assignee = int(str(thread.agent_ref)) if ours else 0

@@ -14,7 +14,8 @@ import html
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -40,7 +41,7 @@ from channels.desk_adapters.lines import WORDS, aside, spoken
 from channels.desk_adapters.packet import render
 from channels.media import MediaStore
 from channels.store import Event
-from channels.telegram import MAX_DOWNLOAD, TelegramAccount, split_units
+from channels.telegram import MAX_DOWNLOAD, TAKES, TelegramAccount, not_sent, split_units
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +49,23 @@ PACE = 3.0  # seconds between two messages to the group: Telegram's 20 a minute
 NAME = 128  # characters of a topic's name
 NOTE = "//"  # begins what the shopper must not see
 GONE = ("message thread not found", "topic_deleted", "topic_id_invalid", "topic deleted")
+TOO_LARGE = "too large"  # 413, in the words of HTTP
+# How a picture is sent, up to how many bytes; what is refused is sent the next way.
+PICTURE = (("send_photo", "photo", TAKES["jpg"]), ("send_document", "document", TAKES["pdf"]))
+NOT_SHOWN: dict[Language, str] = {"zh": "图片无法在此显示：", "en": "Picture not shown here: "}
 ICONS = {"pending": "🔴", "person": "🟢", "bot": "🤖", "closed": "✅"}
 HELP: dict[Language, str] = {
     "zh": "直接回复：发给顾客，并由您接手。\n// 开头：内部备注。\n/take 接手\n/release 备注：转回机器人\n/close 结束",
     "en": "Just write: it goes to the shopper, and the conversation is yours.\n// in front: a note for colleagues.\n"
     "/take  take it\n/release note  back to the bot\n/close  end it",
 }
+
+
+Part = tuple[str, Callable[[Thread], Awaitable[Any]]]  # of what lines become: its name, and what sends it
+
+
+class Refused(ChannelError):
+    """Telegram does not take this, however often it is asked."""
 
 
 class TelegramTopics:
@@ -94,6 +106,7 @@ class TelegramTopics:
             where="desk.telegram",
         )
         self._last = 0.0
+        self._sent: dict[str, set[str]] = {}  # topic -> parts of the lines under way that stand there
         self._slow = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
 
@@ -125,23 +138,41 @@ class TelegramTopics:
 
     async def show(self, thread: Thread, known: Conversation, lines: Sequence[Event], *, again: bool) -> None:
         """Lines together in as few messages as they fit. Telegram cannot be asked what is there already, so after
-        a crash in the middle the last lines may stand there twice."""
+        a crash in the middle the last lines may stand there twice; what failed goes on where it stopped."""
+        sent = self._sent.setdefault(str(thread.ref), set())
+        for name, send in self._parts(known, lines):
+            if name not in sent:
+                await send(thread)
+                sent.add(name)
+        self._sent.pop(str(thread.ref), None)
+
+    def _parts(self, known: Conversation, lines: Sequence[Event]) -> Iterator[Part]:
+        """Texts until something stands alone, then that. The same lines always have the same parts."""
         texts: list[str] = []
+        begun = ""
+
+        def together(end: int) -> Iterator[Part]:
+            if texts:
+                yield f"{begun}-{end}", partial(self._write, texts=list(texts))
+                texts.clear()
+
         for line in lines:
+            begun = begun if texts else str(line.seq)
+            pictures: list[str] = []
             if line.kind == "handoff":
-                await self._write(thread, texts)
-                texts = []
-                await self._packet(thread, line.body.get("packet") or {})
-                continue
-            if line.kind == "message":
+                yield from together(line.seq)
+                packet = line.body.get("packet") or {}
+                pictures = [str(media_id) for media_id in packet.get("media") or ()]
+                yield f"{line.seq}", partial(self._packet, packet=packet, evidence=pictures)
+            elif line.kind == "message":
                 texts += self._said(known, line)
-                for one in line.body.get("media") or ():
-                    await self._write(thread, texts)
-                    texts = []
-                    await self._picture(thread, str(one.get("media_id") or ""))
+                pictures = [str(one.get("media_id") or "") for one in line.body.get("media") or ()]
             elif told := aside(line, self._bridge.language):
                 texts.append(f"<i>{html.escape(told)}</i>")
-        await self._write(thread, texts)
+            for number, media_id in enumerate(pictures):
+                yield from together(line.seq)
+                yield f"{line.seq}:{number}", partial(self._picture, media_id=media_id)
+        yield from together(lines[-1].seq)
 
     def _said(self, known: Conversation, line: Event) -> list[str]:
         text = spoken(line)
@@ -153,8 +184,7 @@ class TelegramTopics:
         who = line.body.get("agent") or WORDS.get(line.author, WORDS["system"])[language]
         return [f"<b>{html.escape(str(who))}</b>: {html.escape(text)}"]
 
-    async def _packet(self, thread: Thread, packet: dict[str, Any]) -> None:
-        evidence = [str(media_id) for media_id in packet.get("media") or ()]
+    async def _packet(self, thread: Thread, packet: dict[str, Any], evidence: Sequence[str]) -> None:
         zone = self._bridge.acts.hours.zone
         links = [self._link(media_id) for media_id in evidence]
         text = render(packet, self._bridge.language, zone, links=links)
@@ -164,8 +194,6 @@ class TelegramTopics:
                 await self._call("pin_chat_message", message_id=sent, disable_notification=True)
             except ChannelError as exc:  # it is there, only not at the top
                 logger.warning("telegram_desk.not_pinned reason=%s", exc)
-        for media_id in evidence:
-            await self._picture(thread, media_id)
 
     async def _write(self, thread: Thread, texts: Sequence[str]) -> int | None:
         """One message, or several when it is long; the first one's number."""
@@ -182,9 +210,21 @@ class TelegramTopics:
         return first
 
     async def _picture(self, thread: Thread, media_id: str) -> None:
+        """As a photo. One too long or too large for that goes as a file, or a line with a link stands for it: a
+        picture must not keep back what comes after it."""
         found = await self._media.get(media_id)
-        if found is not None and found[1].startswith("image/"):
-            await self._call("send_photo", thread, photo=found[0])
+        if found is None or not found[1].startswith("image/"):
+            return
+        for method, kind, most in PICTURE:
+            if len(found[0]) > most:
+                continue
+            file: dict[str, Any] = {kind: found[0], "filename": media_id}
+            try:
+                await self._call(method, thread, **file)
+                return
+            except Refused as exc:
+                logger.warning("telegram_desk.picture_refused method=%s reason=%s", method, exc)
+        await self._write(thread, [html.escape(NOT_SHOWN[self._bridge.language] + self._link(media_id))])
 
     async def follow(self, thread: Thread, owner: Ownership) -> None:
         """The topic's sign, and whether it is open: a closed topic cannot be written into by mistake."""
@@ -211,7 +251,8 @@ class TelegramTopics:
         A topic somebody deleted is forgotten, so that the next try makes a new one.
 
         Raises:
-            ChannelError: refused or not reached.
+            Refused: repeating it would not help.
+            ChannelError: not now, or not reached.
         """
         if thread is not None:
             arguments["message_thread_id"] = int(str(thread.ref))
@@ -227,7 +268,7 @@ class TelegramTopics:
                 await asyncio.sleep(min(60.0, seconds))
                 raise ChannelError("Telegram asks for a pause") from exc
             except TimedOut as exc:
-                if method in ("send_message", "send_photo"):
+                if method in ("send_message", "send_photo", "send_document") and not not_sent(exc):
                     logger.warning("telegram_desk.send_unknown method=%s", method)
                     return _Unknown()  # a double is worse: the team reads the same twice
                 raise ChannelError(f"Telegram: {self.account.redacted(exc)}") from exc
@@ -236,9 +277,13 @@ class TelegramTopics:
                 if any(part in said for part in allow):
                     return None
                 if thread is not None and any(part in said for part in GONE):
+                    self._sent.pop(str(thread.ref), None)
                     await self._bridge.forget_place(thread)
-                raise ChannelError(f"Telegram: {self.account.redacted(exc)}") from exc
+                    raise ChannelError(f"Telegram: {self.account.redacted(exc)}") from exc
+                raise Refused(f"Telegram: {self.account.redacted(exc)}") from exc
             except TelegramError as exc:
+                if TOO_LARGE in str(exc).lower():
+                    raise Refused(f"Telegram: {self.account.redacted(exc)}") from exc
                 raise ChannelError(f"Telegram: {self.account.redacted(exc)}") from exc
             finally:
                 self._last = time.monotonic()

@@ -15,6 +15,7 @@ from bot.handoff import cases, timers
 from channels.desk.rounds import read_rating
 from channels.gateway import change_owner
 from tests.channels.desk.house import House, open_house
+from tests.channels.test_gateway import Door
 
 MINUTE = 60_000
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -230,6 +231,45 @@ async def test_outside_hours_a_time_is_promised_and_the_desk_opens_with_that_con
         )
         assert (conversation, "open") == (first.conversation, case.promise)
         assert "kept" == (await case_of(house, conversation)).promise
+
+
+@pytest.mark.parametrize(
+    ("back_at", "tell", "promise"),
+    [
+        ("2026-11-23T09:30:00", True, "kept"),
+        ("2026-11-23T10:30:00", True, "broken"),
+        ("2026-11-23T09:30:00", False, "broken"),  # a note for the bot alone answers nobody
+    ],
+)
+async def test_words_said_on_the_way_back_to_the_bot_are_the_promised_answer(
+    tmp_path: Path, clock: Clock, back_at: str, tell: bool, promise: str
+) -> None:
+    clock.set("2026-11-20T20:00:00")
+    async with open_house(tmp_path, handoff={"tick": 3600, "hours": {"week": WEEK}}) as house:
+        conversation = await house.hear("转人工")
+        clock.set(back_at)
+        lin = await house.person("lin")
+        await lin.do(conversation, "claim")
+        status, _ = await lin.do(conversation, "release", note="已登记补发", tell=tell)
+        await house.quiet()
+        case = await case_of(house, conversation)
+
+        assert (200, tell) == (status, any("已登记补发" in text for text in house.door.texts))
+        assert (promise, "returned") == (case.promise, case.outcome)
+        assert tell == (case.answered_at is not None)
+
+
+async def test_words_that_are_held_on_the_way_back_answer_nobody(house: House) -> None:
+    """A channel whose budget is used up keeps them until the shopper writes."""
+    wechat = Door(buttons=True)
+    wechat.name = "wechat"
+    house.gateway.add(wechat)
+    lin = await house.person("lin")
+    conversation = await house.hear("转人工", channel="wechat")
+    await lin.do(conversation, "claim")
+    status, _ = await lin.do(conversation, "release", note="已登记补发", tell=True)
+
+    assert 200 == status and (await case_of(house, conversation)).answered_at is None
 
 
 async def test_a_broken_promise_is_told_once_and_is_no_secret_at_the_desk(

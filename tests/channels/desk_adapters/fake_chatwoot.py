@@ -36,6 +36,7 @@ class FakeChatwoot:
         self.sent: list[tuple[dict[str, str], bytes, int]] = []  # (headers, body, status) of webhooks
         self.losing = False  # webhooks are lost
         self.down = False
+        self.away = False  # only the proxy in front of it answers
         self.administrator = True  # is the user whose token we have
         self.background = 0.05  # seconds until a deletion that was accepted is done
         self.forget_answers = 0  # so many answers to new messages never arrive
@@ -78,8 +79,13 @@ class FakeChatwoot:
             self.calls.append((request.method, request.path))
             if self.down:
                 return web.Response(status=502)
+            if self.away:
+                return web.Response(status=404, text="404 page not found")
             if request.headers.get("api_access_token") != TOKEN:
                 return web.json_response({"errors": ["Invalid Access Token"]}, status=401)
+            inside = request.path.endswith(("/messages", "/toggle_status", "/assignments"))
+            if inside and int(request.match_info["id"]) not in self.conversations:
+                return web.json_response({"error": "Resource could not be found"}, status=404)
         return await handler(request)
 
     def _id(self) -> int:
@@ -297,6 +303,10 @@ class FakeChatwoot:
     def assign(self, conversation: int, user: dict[str, Any]) -> None:
         self.conversations[conversation]["assignee"] = user
         self._tell("conversation_updated", self._view(self.conversations[conversation]))
+
+    def delete(self, conversation: int) -> None:
+        """By hand. No webhook tells of it."""
+        self._forget(conversation)
 
     def shown(self, conversation: int, *, private: bool | None = None) -> list[str]:
         """What stands in a conversation."""

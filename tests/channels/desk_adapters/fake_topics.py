@@ -5,10 +5,12 @@ The rest is `tests.channels.fake_telegram`. `topics` holds what stands in each.
 
 from __future__ import annotations
 
+import io
 import time
 from typing import Any
 
 from aiohttp import web
+from PIL import Image
 
 from tests.channels.fake_telegram import FakeTelegram
 
@@ -24,6 +26,9 @@ class FakeTopics(FakeTelegram):
         self.forum = True
         self.rights = {"can_pin_messages", "can_manage_topics", "can_delete_messages"}  # of our bot
         self.hurry = 0  # so many calls are told to come back later
+        self.photo_bytes = 10 * 1024 * 1024
+        self.takes_files = True
+        self.broken_photos = 0  # so many photos find a broken server
         self._numbers = 2000
 
     def _number(self) -> int:
@@ -40,7 +45,8 @@ class FakeTopics(FakeTelegram):
     def on_createforumtopic(self, form: dict[str, Any]) -> web.Response:
         assert GROUP == int(form["chat_id"]) and 1 <= len(form["name"]) <= 128
         number = self._number()
-        self.topics[number] = {"name": form["name"], "open": True, "deleted": False, "shown": [], "photos": 0}
+        made = {"name": form["name"], "open": True, "deleted": False, "shown": [], "photos": 0, "files": 0}
+        self.topics[number] = made
         return self._ok({"message_thread_id": number, "name": form["name"], "icon_color": 7322096})
 
     def on_editforumtopic(self, form: dict[str, Any]) -> web.Response:
@@ -117,7 +123,26 @@ class FakeTopics(FakeTelegram):
         if topic is None:
             assert error is not None
             return error
+        if self.broken_photos:
+            self.broken_photos -= 1
+            return web.Response(status=502, text="bad gateway")
+        data = form["photo"].file.read()
+        if len(data) > self.photo_bytes:
+            return self._error(413, "Request Entity Too Large")
+        width, height = Image.open(io.BytesIO(data)).size
+        if width + height > 10_000 or max(width, height) > 20 * min(width, height):
+            return self._error(400, "Bad Request: PHOTO_INVALID_DIMENSIONS")
         topic["photos"] += 1
+        return self._ok(self._in_topic(form))
+
+    def on_senddocument(self, form: dict[str, Any]) -> web.Response:
+        topic, error = self._topic(form)
+        if topic is None:
+            assert error is not None
+            return error
+        if not self.takes_files:
+            return self._error(400, "Bad Request: not enough rights to send documents to the chat")
+        topic["files"] += 1
         return self._ok(self._in_topic(form))
 
     def on_pinchatmessage(self, form: dict[str, Any]) -> web.Response:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp.test_utils import TestServer
 from PIL import Image
 
@@ -17,7 +18,7 @@ from bot.handoff import cases
 from bot.message import Attachment
 from bot.privacy.erasure import erase
 from channels.desk_adapters.app import BRIDGES, install
-from channels.desk_adapters.chatwoot import ChatwootDesk
+from channels.desk_adapters.chatwoot import ChatwootDesk, ChatwootError
 from tests.channels.desk.house import House, open_house
 from tests.channels.desk_adapters.fake_chatwoot import (
     ACCOUNT,
@@ -310,6 +311,58 @@ async def test_nothing_is_lost_or_doubled_while_chatwoot_is_down(tmp_path: Path)
         assert 1 == fake.shown(ref).count("are you there?")
         assert 1 == len([text for text in fake.shown(ref, private=True) if "Why a person" in text])
         assert 1 == len(fake.conversations)
+
+
+@pytest.mark.parametrize("found_by", ["line", "status"])
+async def test_a_conversation_deleted_there_is_made_again_with_all_of_it(
+    tmp_path: Path, found_by: str
+) -> None:
+    """Packet, the shopper's words, a colleague's own; he still has it, and may end it there."""
+    async with open_place(tmp_path) as place:
+        house, fake = place.house, place.fake
+        conversation = await house.hear("person please", "tom")
+        ref = await place.ref(conversation)
+        fake.write(ref, "Lin here")
+        await until(lambda: "Lin here" in house.door.texts)
+        await house.hear("The mug is broken", "tom")
+        await until(lambda: "The mug is broken" in fake.shown(ref))
+        await place.ref(conversation)
+
+        fake.delete(ref)
+        if found_by == "line":
+            await house.hear("anybody?", "tom")
+        else:
+            thread = await place.bridge.thread(conversation=conversation)
+            assert thread is not None
+            with pytest.raises(ChatwootError):
+                await place.adapter.follow(thread, await house.gateway.owner(conversation))
+        await until(lambda: fake.conversations)
+        again = await place.ref(conversation)
+
+        assert ref != again and 1 == len(fake.conversations)
+        assert 1 == sum("Why a person" in text for text in fake.shown(again, private=True))
+        said = ["Lin Yue: Lin here", "The mug is broken", *(["anybody?"] if found_by == "line" else [])]
+        assert said == [text for text in fake.shown(again, private=False) if text in said]
+        assert LIN == fake.conversations[again]["assignee"] and "ready" == place.bridge.state
+        assert 1 == house.door.texts.count("Lin here")
+        fake.set_status(again, "resolved")
+        await until(lambda: _is(place, conversation, "closed"))
+
+
+async def test_a_proxy_that_finds_no_chatwoot_deletes_nothing(tmp_path: Path) -> None:
+    async with open_place(tmp_path) as place:
+        house, fake = place.house, place.fake
+        conversation = await house.hear("person please", "tom")
+        ref = await place.ref(conversation)
+        fake.away = True
+        await house.hear("are you there?", "tom")
+        await until(lambda: place.bridge.state == "degraded")
+        thread = await place.bridge.thread(conversation=conversation)
+        assert thread is not None and str(ref) == thread.ref
+
+        fake.away = False
+        await until(lambda: "are you there?" in fake.shown(ref))
+        assert 1 == len(fake.conversations) and 1 == fake.shown(ref).count("are you there?")
 
 
 async def test_pictures_travel_both_ways_and_only_from_known_hosts(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp.test_utils import TestServer
+from PIL import Image
 
 from bot.exceptions import SettingsError
 from bot.privacy.erasure import erase
@@ -146,6 +149,28 @@ async def test_a_deleted_topic_is_made_again_and_a_pause_is_kept(
         await until(lambda: "Here!" in house.door.texts)
 
 
+async def test_what_was_never_sent_to_the_topic_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        conversation = await house.hear("person please", "tom")
+        topic = await team.topic(conversation)
+        client = team.adapter.account.bot.request._client  # type: ignore[attr-defined]
+        request, failed = client.request, []
+
+        async def fails(*given: Any, **more: Any) -> Any:
+            if not failed and str(more["url"]).endswith("/sendMessage"):
+                failed.append(more["url"])
+                raise httpx.ConnectTimeout("nobody answers the door")
+            return await request(*given, **more)
+
+        monkeypatch.setattr(client, "request", fails)
+        await house.hear("anybody?", "tom")
+        await until(lambda: "👤 anybody?" in fake.text_of(topic))
+        assert failed
+
+
 async def test_pictures_travel_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_team(tmp_path, monkeypatch) as team:
         house, fake = team.house, team.fake
@@ -165,6 +190,78 @@ async def test_pictures_travel_both_ways(tmp_path: Path, monkeypatch: pytest.Mon
         assert "your label" == next(message.text for message in house.door.delivered if message.media)
         fake.say(topic, "", document={"file_id": "d1", "file_unique_id": "d1"})
         await until(lambda: "file was not sent" in fake.text_of(topic))
+
+
+@pytest.mark.parametrize(("why", "files"), [("tall", True), ("large", True), ("tall", False)])
+async def test_a_picture_telegram_refuses_keeps_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, files: bool
+) -> None:
+    """A very long screenshot, a photo too large: in the packet and later, as a file or as a link; told once."""
+    out = io.BytesIO()
+    Image.new("RGB", (800, 17_000) if why == "tall" else (80, 80), "red").save(out, "PNG")
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        fake.takes_files = files
+        fake.photo_bytes = 50 if why == "large" else fake.photo_bytes
+        first, second = [await team.adapter._media.put(out.getvalue()) for _ in range(2)]
+        conversation = await house.hear("person please", "tom", attachments=(first,))
+        topic = await team.topic(conversation)
+        await house.hear("look at this", "tom", attachments=(second,))
+        await house.hear("anybody?", "tom")
+        await until(lambda: "👤 anybody?" in fake.text_of(topic))
+        text = fake.text_of(topic)
+
+        assert (1, 1, 1) == (text.count("Why a person"), text.count("👤 look at this"), len(fake.pinned))
+        assert (0, 2 if files else 0) == (fake.topics[topic]["photos"], fake.topics[topic]["files"])
+        assert (0 if files else 2) == text.count("Picture not shown here: http")
+        assert files or f"/media/{second.media_id}?" in text
+        await team.topic(conversation)
+        assert "ready" == team.bridge.state
+
+
+async def test_what_fails_in_the_middle_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The packet stands there when its picture fails: a later try brings the picture, not the packet again."""
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        fake.broken_photos = 2
+        shown = await team.adapter._media.put(PNG)
+        conversation = await house.hear("person please", "tom", attachments=(shown,))
+        await until(lambda: not fake.broken_photos)
+        topic = await team.topic(conversation)
+        fake.broken_photos = 1
+        await house.hear("look at this", "tom", attachments=(shown,))
+        await until(lambda: not fake.broken_photos)
+        await house.hear("anybody?", "tom")
+        await until(lambda: "👤 anybody?" in fake.text_of(topic))
+
+        text = fake.text_of(topic)
+        assert (1, 1, 1) == (text.count("Why a person"), text.count("👤 look at this"), len(fake.pinned))
+        assert 2 == fake.topics[topic]["photos"]
+        await until(lambda: not team.adapter._sent)
+
+
+async def test_a_topic_made_again_tells_what_was_written_there_and_leaves_the_conversation_with_who_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_team(tmp_path, monkeypatch) as team:
+        house, fake = team.house, team.fake
+        conversation = await house.hear("person please", "tom")
+        first = await team.topic(conversation)
+        fake.say(first, "Lin here")
+        await until(lambda: "Lin here" in house.door.texts)
+        await team.topic(conversation)
+        fake.topics[first]["deleted"] = True
+        await house.hear("anybody?", "tom")
+        await until(lambda: any("👤 anybody?" in fake.text_of(number) for number in fake.topics))
+        second = await team.topic(conversation)
+        assert first != second and 1 == fake.text_of(second).count("<b>Lin</b>: Lin here")
+        fake.say(second, "Still here")
+        await until(lambda: "Still here" in house.door.texts)
+        fake.say(second, "/close")
+        await until(lambda: team.is_(conversation, "closed"))
+        assert "Still here" not in fake.text_of(second)
 
 
 async def test_an_update_that_comes_twice_is_done_once(
