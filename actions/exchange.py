@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from actions.alternatives import instead_of
-from actions.items import hear_evidence, hear_items, hear_reason, need_evidence, need_lines, need_reason
-from actions.orders import OTHER_ONE, hear_order, need_order
+from actions.items import (
+    OF_ORDERS,
+    ask_opened,
+    hear_evidence,
+    hear_items,
+    hear_opened,
+    hear_reason,
+    need_evidence,
+    need_lines,
+    need_reason,
+)
+from actions.names import intent_of
+from actions.orders import hear_order, means_other_one, need_order
 from actions.plans import act_on_consent, hear_consent, judge, person_button, propose
-from actions.tasks import Option
+from actions.tasks import Option, Task
 from actions.topic import Talk, TopicAction
 from bot.formats import format_money
 from bot.identity import ProofLevel
 from bot.message import Button, Language
 from bot.orders.bodies import line_bodies
 from bot.orders.models import Money, Operation, Order, OrderLine, Product, RequestLine, Variant
-from bot.orders.wording import title_of
+from bot.orders.wording import in_language, title_of
 from bot.policy.reasons import Reason
-from bot.references import fold, read_choice
+from bot.references import fold, read_choice, read_choices
 from bot.variants import choose_variant, option_title, price_of, swap_with_difference
+
+OTHER_OPTION = re.compile(
+    r"(?:另(?:外)?一?|别的|其他|换一?)(?:个|种|款)?(?:颜色|尺码|大小|型号|规格|版本|[码号])"
+    r"|\b(?:another|different|other) (?:colou?r|size|option|model|version)s?\b",
+    re.I,
+)
 
 
 class ExchangeForm(TopicAction):
@@ -33,6 +51,7 @@ class ExchangeForm(TopicAction):
             self.hear_option(talk),
             hear_items(talk),
             hear_reason(talk),
+            hear_opened(talk),
             hear_evidence(talk),
         ]
         return any(heard) or hear_consent(talk)
@@ -42,7 +61,8 @@ class ExchangeForm(TopicAction):
         turn, task = talk.turn, talk.task
         if not turn.fresh or task.asked not in ("option", "consent") or "product" not in task.values:
             return False
-        if "variant" in task.values and not turn.pressed and OTHER_ONE.search(fold(turn.text)):
+        other = means_other_one(talk) or (not turn.pressed and OTHER_OPTION.search(fold(turn.text)))
+        if "variant" in task.values and other:
             task.values.pop("variant")  # which of the others is asked, unless it is named
             task.plan = None
             if named := self._named(talk):
@@ -70,12 +90,7 @@ class ExchangeForm(TopicAction):
         order, grant = await need_order(talk, ProofLevel.WRITE)
         await act_on_consent(talk, grant)
         task = talk.task
-        chosen = need_lines(talk, order)
-        # Which item is wanted in which option is asked one by one: an exchange concerns one item at a time.
-        if len(chosen) > 1:
-            task.lines = {}
-            talk.say("exchange_one_at_a_time")
-            chosen = need_lines(talk, order)
+        chosen = one_at_a_time(talk, order, need_lines(talk, order))
         if not chosen:
             judge(talk, Operation.EXCHANGE, order)  # says why nothing is left
         line = next(line for line in order.lines if line.id == chosen[0].line_id)
@@ -83,7 +98,9 @@ class ExchangeForm(TopicAction):
         prices = {variant.id: variant.price for variant in product.variants}
         # The policy has the first word: nobody picks a colour and is refused afterwards.
         reason = Reason(task.reason) if task.reason else Reason.WRONG_SIZE
-        judge(talk, Operation.EXCHANGE, order, lines=chosen, reason=reason, current_prices=prices)
+        first = judge(talk, Operation.EXCHANGE, order, lines=chosen, reason=reason, current_prices=prices)
+        if "opened" in first.asks:
+            ask_opened(talk)
         wanted = self.need_variant(talk, order, product, line, chosen[0].quantity)
         reason = need_reason(talk, optional=task.reason is None) or Reason.WRONG_SIZE
         evidence = need_evidence(talk, reason)
@@ -148,6 +165,59 @@ class ExchangeForm(TopicAction):
             at=talk.services.now(),
             language=talk.language,
         )
+
+
+def one_at_a_time(talk: Talk, order: Order, chosen: list[RequestLine]) -> list[RequestLine]:
+    """The first of several items; each of the others waits as a wish of its own until the one before is settled.
+
+    Which item is wanted in which option is asked one by one: an exchange concerns one item.
+    """
+    task, stack = talk.task, talk.stack
+    ids = [one.line_id for one in chosen]
+
+    def stale(one: Task) -> bool:
+        """Another order or another choice has been made since; or the item's own turn has come."""
+        rest = one.values.get("rest_of")
+        return (
+            one.waiting is not None
+            and rest is not None
+            and (rest != order.number or len(ids) > 1 or bool(set(one.lines) & set(ids)))
+        )
+
+    stack.tasks = [one for one in stack.tasks if not stale(one)]
+    if len(chosen) < 2:
+        return chosen
+    titles = [title_of(line, talk.language) for line in order.lines]
+    said = next(
+        (text for text in talk.texts if len(read_choices(OF_ORDERS.sub(" ", text), titles) or ()) > 1), ""
+    )
+    rest = []
+    for one in chosen[1:]:
+        line = next(line for line in order.lines if line.id == one.line_id)
+        waiting = {
+            "intent": intent_of(task.topic),
+            "confidence": 1.0,
+            # "两件都换大一码" says the option of each; after a button there is only the item to name.
+            "text": said or in_language(line.title, talk.language),
+            "whole": "",
+            "entities": [],
+            "at": talk.turn.at,
+        }
+        rest.append(
+            Task(
+                topic=task.topic,
+                order_number=order.number,
+                lines={one.line_id: one.quantity},
+                reason=task.reason,
+                media=task.media,
+                values={"rest_of": order.number},
+                waiting=waiting,
+            )
+        )
+    stack.tasks[-1:-1] = reversed(rest)
+    task.lines = {chosen[0].line_id: chosen[0].quantity}
+    talk.say("exchange_one_at_a_time")
+    return [chosen[0]]
 
 
 def priced_title(variant: Variant, old: Money, language: Language) -> str:

@@ -16,7 +16,7 @@ from actions.answer import answer_if_sure, running_service
 from actions.human import give_to_person
 from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
-from actions.orders import WRONG_ORDER
+from actions.orders import SENT_WRONG, WRONG_ORDER
 from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, say
 from actions.topic import PLAIN_STOP
@@ -94,7 +94,9 @@ class ActionFallback(Action):
             return []
         if turn.intent in ("affirm", "deny", "stop") and not busy:
             return [*self._stray_answer(dispatcher, tracker, turn), SlotSet("misses", 0)]
-        if not busy and (turn.values("order_number") or WRONG_ORDER.search(fold(turn.text))):
+        said = fold(turn.text)
+        wrong_order = WRONG_ORDER.search(said) and not SENT_WRONG.search(said)
+        if not busy and (turn.values("order_number") or wrong_order):
             return [FollowupAction(wanted_form(turn))]
         if turn.intent == "context_only" and "action_answer" in previous_actions(tracker):
             return [FollowupAction("action_answer")]

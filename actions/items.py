@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from actions.orders import OTHER_ONE, WRONG_ORDER, has_chosen
+from actions.orders import NAMED_OTHER, OTHER_ONE, has_chosen, means_other_one, means_other_order
 from actions.tasks import Option
 from actions.topic import ASIDES, GOALS, QUESTION, SURE, Talk
-from bot.orders.models import Order, OrderLine, RequestLine
+from bot.consent import read_consent
+from bot.orders.models import Operation, Order, OrderLine, RequestLine
 from bot.orders.wording import title_of
 from bot.policy.reasons import Reason
-from bot.references import fold, means_all, read_choices, read_count, read_positions
+from bot.references import fold, is_count, means_all, read_choices, read_count, read_positions
 
 ALL = "all"
 SKIP = "skip"
@@ -28,15 +29,44 @@ CORRECTS = re.compile(
     r"^(?:(?:啊|哦|呃)?[,，]?)?(?:不对|不是|错了|说错|搞错|选错|等等|等下)|(?:我|应该)(?:说|是)的?是第|^(?:no\b|oh no|actually|sorry|wait|oops|i meant)",
     re.I,
 )
-UNUSED = re.compile(
-    r"(?:没|未|还没|没有)(?:有)?(?:用过|动过|穿过|试过)|\b(?:un|never |not |haven'?t |hasn'?t )(?:been )?(?:used|worn|touched)",
-    re.I,
+SENDS_COUNT = re.compile(
+    r"退|换(?!个)|改[成为]|\b(?:return|refund|exchang|swap|send back|make it|change (?:it )?to|instead)", re.I
 )
+SAYS_COUNT = re.compile(rf"{SENDS_COUNT.pattern}|只(?!有)|应该|不是|\b(?:just|only)\b", re.I)
+# What may stand between a denial and its verb: "还没来得及拆开", "haven't even opened it"; not "没忍住拆了".
+_NOT_ZH = r"(?<!不是)(?:没|未)(?:有|来得及|被|给|让|人|谁|舍得|敢|曾|去|动手|真的?|时间|机会|空|顾上|打算|准备|想过?|把|将|它|外?包装|盒子)*"
+_NOT_EN = (
+    r"\b(?:not|never|(?:have|has|had|did|was|is|do|does|were|are)n'?t|without)"
+    r"(?: (?:yet|even|ever|actually|really|been|being|had|the|time|a|chance|gotten|got|around|to|it))* "
+)
+_USE_ZH, _USE_EN = (
+    r"(?:使?用|动|穿|试)(?!过?[几多两一])过?",
+    r"(?:us(?:ed?|ing)|worn|wear(?:ing)?|touch(?:ed|ing)?|tr(?:ied|y))\b",
+)
+_OPEN_ZH = r"(?:拆(?!完|坏|干净)[封开过]?|开封|启封|打开|开箱|开过封?|开(?=$|[,，。!呢的]))过?"
+_OPEN_EN = r"(?:open(?:ed|ing)?|unseal(?:ed|ing)?|unbox(?:ed|ing)?|unpack(?:ed|ing)?)\b"
+_OR_ZH, _OR_EN = r"(?:或者?|和|也|、)?", r"(?: it| them)?(?:,| or| nor| even)+ "
+UNUSED = re.compile(rf"{_NOT_ZH}{_USE_ZH}|\bunused\b|\bunworn\b|{_NOT_EN}{_USE_EN}", re.I)
 UNOPENED = re.compile(
-    r"(?:没|未|还没|没有)(?:有)?(?:拆|开封|打开)|全新|原封|\b(?:un|never |not |haven'?t |hasn'?t )(?:been )?opened|unopened|sealed|brand new",
+    rf"{_NOT_ZH}(?:{_USE_ZH}{_OR_ZH})?{_OPEN_ZH}(?:{_OR_ZH}{_USE_ZH})?|\bunopened\b|{_NOT_EN}(?:{_USE_EN}{_OR_EN})?{_OPEN_EN}(?:{_OR_EN}{_USE_EN})?",
     re.I,
 )
-OPENED = re.compile(r"拆(?:封|开|过|了)|打开(?:过|了)|开封|用过|试过|穿过|\bopened\b|\bused\b|\bworn\b", re.I)
+# Said of goods that were only looked at as well, so that "opened" beside it counts.
+AS_NEW = re.compile(
+    r"(?<!不是)(?:全新|原封|塑封)|(?<!not )(?<!n't )(?<!no longer )(?:\bsealed|\bbrand new)", re.I
+)
+# Said over a plan these are a no as well as a reason, unless they are called one: "其实是不想要了".
+REFUSAL = re.compile(
+    r"不(?:想|再)?(?:要|需要|买)|后悔|\b(?:changed my mind|(?:don'?t|do not|no longer) (?:want|need|like)|not needed)\b",
+    re.I,
+)
+NAMES_REASON = re.compile(
+    r"(?<![不还可要但])是(?!的|吧|吗)|因为|原因|理由|\b(?:because|reason|it'?s (?:just )?that)\b", re.I
+)
+OPENED = re.compile(
+    r"拆(?:封|开|过|了|箱|掉)|打开(?:过|了|看|来|包装|盒)|开封|开过|开了箱|用过|用了|试过|穿过|\b(?:opened|unsealed|unboxed|unpacked|used|worn)\b|\b(?:not|n't|no longer) sealed\b|\bseal (?:is |was )?broken",
+    re.I,
+)
 SKIPPED = re.compile(
     r"没有?(?:照片|图|拍)|没拍|不方便|跳过|\bno (?:photo|picture|image)s?\b|\bskip\b|don'?t have", re.I
 )
@@ -63,15 +93,11 @@ def hear_items(talk: Talk) -> bool:
     if not turn.fresh or not titles:
         return False
     text = OF_ORDERS.sub(" ", turn.text)
-    if (
-        has_chosen(task)
-        and not turn.pressed
-        and OTHER_ONE.search(fold(text))
-        and not WRONG_ORDER.search(fold(text))
-    ):
+    if has_chosen(task) and means_other_one(talk) and not means_other_order(talk):
         others = [one for one, _, _ in titles if one not in task.lines]
         if read_choices(OTHER_ONE.sub(" ", text), [title for _, title, _ in titles]) is None:
-            if len(others) == 1:
+            # Asked why, "不是这件" alone is too little to take the other one for it.
+            if len(others) == 1 and (task.asked != "reason" or NAMED_OTHER.search(fold(text))):
                 return _take(talk, others)
             task.lines, task.plan = {}, None  # which of the others is asked
             task.values["said_lines_at"] = turn.at
@@ -105,9 +131,18 @@ def hear_items(talk: Talk) -> bool:
     if chosen and (corrects or task.asked not in ("reason", "opened", "option")):
         changed = _take(talk, [titles[p][0] for p in chosen])
     count = read_count(text)
-    if count is not None and len(task.lines) == 1 and not chosen:
+    if count is not None and len(task.lines) == 1 and not chosen and (corrects or _changes_count(talk)):
         changed = _take(talk, list(task.lines), count) or changed
     return changed
+
+
+def _changes_count(talk: Talk) -> bool:
+    """Whether a number of pieces is meant for the task: "只退一件", and not "我还有两个想问的"."""
+    turn, task = talk.turn, talk.task
+    if turn.intent == "correct" or is_count(turn.text):
+        return True
+    says = SAYS_COUNT if task.asked in (None, "consent") else SENDS_COUNT  # "只有一件坏了" may be a reason
+    return says.search(fold(turn.text)) is not None
 
 
 def _titles(talk: Talk) -> list[tuple[str, str, int]]:
@@ -179,7 +214,10 @@ def _choose_unasked(talk: Talk, lines: Sequence[OrderLine]) -> None:
     titles = [title_of(line, talk.language) for line in lines]
     if task_turned_down(talk):
         return
+    others = talk.task.values.get("said_others", ())
     for text in talk.texts:
+        if any(str(one) in re.sub(r"[\s-]", "", text) for one in others) and not means_all(text):
+            continue  # which of the orders these items are of is asked
         cleaned = OF_ORDERS.sub(" ", text)
         cleaned = re.sub(r"\d{6,}", " ", cleaned)  # an order number is no position
         chosen = read_choices(cleaned, titles) if len(lines) > 1 else [0] if read_count(cleaned) else None
@@ -201,7 +239,7 @@ def hear_reason(talk: Talk) -> bool:
     if not turn.fresh:
         return False
     text = fold(turn.text)
-    if not turn.pressed and (OTHER_ONE.search(text) or WRONG_ORDER.search(text)):
+    if means_other_one(talk) or means_other_order(talk):
         return False  # speaks of an item or an order, also where "other" is a reason's name
     if CORRECTS.search(text) and read_positions(text, len(_titles(talk))):
         return False
@@ -209,6 +247,8 @@ def hear_reason(talk: Talk) -> bool:
     if task.asked == "reason":
         found = reason_named(talk.chosen())
     found = found or reason_named(turn.value("reason"))
+    if found is Reason.CHANGED_MIND and turns_plan_down(talk):
+        return False
     if found is None and task.asked == "reason" and _own_words(talk):
         found = Reason.OTHER
     if found is None or found == task.reason:
@@ -216,6 +256,20 @@ def hear_reason(talk: Talk) -> bool:
     task.reason = found.value
     task.plan = None
     return True
+
+
+def turns_plan_down(talk: Talk) -> bool:
+    """Whether "不要了", "I don't want it" over the plan is a no to it and no reason; consent is heard then."""
+    turn, task = talk.turn, talk.task
+    if task.asked != "consent" or task.plan is None or turn.pressed:
+        return False
+    text = fold(turn.text)
+    if REFUSAL.search(text) is None:
+        return False  # "不对，拍错了" mends the reason
+    return (
+        NAMES_REASON.search(text) is None
+        or read_consent(turn.text, Operation(task.plan["operation"])) == "no"
+    )
 
 
 def reason_named(value: object) -> Reason | None:
@@ -254,13 +308,19 @@ def hear_opened(talk: Talk) -> bool:
     turn, task = talk.turn, talk.task
     if not turn.fresh or task.asked != "opened":
         return False
-    value = talk.chosen()
+    # By its words "I haven't even opened it" would be the title "Opened".
+    value = talk.chosen() if turn.pressed or read_positions(turn.text, 2) else None
     if value is None:
         text = fold(turn.text)
-        if UNOPENED.search(text) or re.fullmatch(r"(?:没有?|no|not yet|还没)[。.!！]?", text):
+        opened = OPENED.search(UNUSED.sub(" ", UNOPENED.sub(" ", text))) is not None
+        if UNOPENED.search(text):
+            value = None if opened else "no"  # the box was, what is in it was not: asked again
+        elif opened:
+            value = "yes"  # "拆了，但是没用过", "全新的，就拆开看了一下"
+        elif AS_NEW.search(text) or re.fullmatch(r"(?:没有?|no|not yet|还没有?)[。.!！]?", text):
             value = "no"
-        elif OPENED.search(UNUSED.sub(" ", text)) or turn.intent == "affirm":
-            value = "yes"  # "拆了，但是没用过" is opened
+        elif turn.intent == "affirm":
+            value = "yes"
         elif UNUSED.search(text):
             value = "no"
     if value is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actions.exchange import ExchangeForm
+from actions.exchange import ExchangeForm, one_at_a_time
 from actions.items import hear_items, need_lines
 from actions.orders import hear_order, need_order
 from actions.plans import act_on_consent, hear_consent, judge, propose
@@ -26,11 +26,7 @@ class ModifyOrderForm(ExchangeForm):
         order, grant = await need_order(talk, ProofLevel.WRITE)
         await act_on_consent(talk, grant)
         judge(talk, Operation.CHANGE_ITEMS, order)
-        chosen = need_lines(talk, order, whole=True)
-        if len(chosen) > 1:
-            talk.task.lines = {}
-            talk.say("exchange_one_at_a_time")
-            chosen = need_lines(talk, order, whole=True)
+        chosen = one_at_a_time(talk, order, need_lines(talk, order, whole=True))
         line = next(line for line in order.lines if line.id == chosen[0].line_id)
         product = await talk.services.client.get_product(line.product_id, currency=order.total.currency)
         prices = {variant.id: variant.price for variant in product.variants}

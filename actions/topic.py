@@ -514,11 +514,22 @@ class TopicAction(Action, ABC):
 
     def _say_noted(self, talk: Talk) -> None:
         """Before the question: what comes first and what then, so that nobody has to say it again."""
-        waiting = [one.waiting for one in reversed(talk.stack.tasks) if one.waiting]
-        then = [phrase_of(str(one["intent"]), talk.language) for one in waiting]
+        first = phrase_of(intent_of(self.topic), talk.language)
+        then = []
+        for task in reversed(talk.stack.tasks):
+            if task.waiting:
+                phrase = phrase_of(str(task.waiting["intent"]), talk.language)
+                then.append(phrase + _of_order(task, talk) if phrase == first else phrase)
         joint = "，再" if talk.language == "zh" else ", then "
-        talk.say("wishes_noted", first=phrase_of(intent_of(self.topic), talk.language), then=joint.join(then))
+        talk.say("wishes_noted", first=first, then=joint.join(then))
         talk.dispatcher.messages.insert(0, talk.dispatcher.messages.pop())
+
+
+def _of_order(task: Task, talk: Talk) -> str:
+    """Which order, for a wish that is the same as the one at hand."""
+    if not task.order_number or task.order_number == talk.task.order_number:
+        return ""
+    return f"（{task.order_number}）" if talk.language == "zh" else f" ({task.order_number})"
 
 
 def put_off(stack: Stack, turn: Turn, wishes: Sequence[dict[str, Any]]) -> bool:

@@ -15,54 +15,275 @@ PHONE = re.compile(
 )
 _PLACE = ("country", "province", "city", "district", "street", "postcode")
 MUNICIPALITIES = ("北京", "上海", "天津", "重庆")
-PROVINCES = [
-    "河北",
-    "山西",
-    "辽宁",
-    "吉林",
-    "黑龙江",
-    "江苏",
-    "浙江",
-    "安徽",
-    "福建",
-    "江西",
-    "山东",
-    "河南",
-    "湖北",
-    "湖南",
-    "广东",
-    "海南",
-    "四川",
-    "贵州",
-    "云南",
-    "陕西",
-    "甘肃",
-    "青海",
-    "台湾",
-    "内蒙古",
-    "广西",
-    "西藏",
-    "宁夏",
-    "新疆",
-    "香港",
-    "澳门",
-]
+# Who writes "杭州西湖区" means 浙江省杭州市: the towns that are known without their 市, by province.
+CITIES = {
+    "河北省": "石家庄 唐山 秦皇岛 邯郸 邢台 保定 张家口 承德 沧州 廊坊 衡水",
+    "山西省": "太原 大同 阳泉 长治 晋城 朔州 晋中 运城 忻州 临汾 吕梁",
+    "内蒙古自治区": "呼和浩特 包头 乌海 赤峰 通辽 鄂尔多斯 呼伦贝尔 巴彦淖尔 乌兰察布",
+    "辽宁省": "沈阳 大连 鞍山 抚顺 本溪 丹东 锦州 营口 阜新 辽阳 盘锦 铁岭 朝阳 葫芦岛",
+    "吉林省": "长春 吉林 四平 辽源 通化 白山 松原 白城",
+    "黑龙江省": "哈尔滨 齐齐哈尔 鸡西 鹤岗 双鸭山 大庆 伊春 佳木斯 七台河 牡丹江 黑河 绥化",
+    "江苏省": "南京 无锡 徐州 常州 苏州 南通 连云港 淮安 盐城 扬州 镇江 泰州 宿迁 昆山 常熟 张家港 太仓 江阴 宜兴",
+    "浙江省": "杭州 宁波 温州 嘉兴 湖州 绍兴 金华 衢州 舟山 台州 丽水 义乌 慈溪 余姚 诸暨",
+    "安徽省": "合肥 芜湖 蚌埠 淮南 马鞍山 淮北 铜陵 安庆 黄山 滁州 阜阳 宿州 六安 亳州 池州 宣城",
+    "福建省": "福州 厦门 莆田 三明 泉州 漳州 南平 龙岩 宁德 晋江 石狮",
+    "江西省": "南昌 景德镇 萍乡 九江 新余 鹰潭 赣州 吉安 宜春 抚州 上饶",
+    "山东省": "济南 青岛 淄博 枣庄 东营 烟台 潍坊 济宁 泰安 威海 日照 临沂 德州 聊城 滨州 菏泽",
+    "河南省": "郑州 开封 洛阳 平顶山 安阳 鹤壁 新乡 焦作 濮阳 许昌 漯河 三门峡 南阳 商丘 信阳 周口 驻马店 济源",
+    "湖北省": "武汉 黄石 十堰 宜昌 襄阳 鄂州 荆门 孝感 荆州 黄冈 咸宁 随州 仙桃 潜江 天门",
+    "湖南省": "长沙 株洲 湘潭 衡阳 邵阳 岳阳 常德 张家界 益阳 郴州 永州 怀化 娄底",
+    "广东省": "广州 深圳 珠海 汕头 佛山 韶关 湛江 肇庆 江门 茂名 惠州 梅州 汕尾 河源 阳江 清远 东莞 中山 潮州 揭阳 云浮",
+    "广西壮族自治区": "南宁 柳州 桂林 梧州 北海 防城港 钦州 贵港 玉林 百色 贺州 河池 来宾 崇左",
+    "海南省": "海口 三亚 三沙 儋州",
+    "四川省": "成都 自贡 攀枝花 泸州 德阳 绵阳 广元 遂宁 内江 乐山 南充 眉山 宜宾 广安 达州 雅安 巴中 资阳",
+    "贵州省": "贵阳 六盘水 遵义 安顺 毕节 铜仁",
+    "云南省": "昆明 曲靖 玉溪 保山 昭通 丽江 普洱 临沧",
+    "西藏自治区": "拉萨 日喀则 昌都 林芝 山南 那曲",
+    "陕西省": "西安 铜川 宝鸡 咸阳 渭南 延安 汉中 榆林 安康 商洛",
+    "甘肃省": "兰州 嘉峪关 金昌 白银 天水 武威 张掖 平凉 酒泉 庆阳 定西 陇南",
+    "青海省": "西宁 海东",
+    "宁夏回族自治区": "银川 石嘴山 吴忠 固原 中卫",
+    "新疆维吾尔自治区": "乌鲁木齐 克拉玛依 吐鲁番 哈密",
+}  # fmt: skip
+PROVINCE_OF = {city: province for province, cities in CITIES.items() for city in cities.split()}
+PROVINCES = {re.sub(r"省$|(?:壮族|回族|维吾尔)?自治区$", "", province): province for province in CITIES} | {
+    name: name for name in ("台湾", "香港", "澳门")
+}
+# "南京西路", "四川北路", "北京大学": roads and houses are named after towns and provinces, too.
+_NO_TOWN = (
+    r"(?![东南西北中]?[一二三四五六]?(?:路|街|大街|大道|道|巷)|区|县|镇|乡|村|弄|里|新村|苑|小区|公寓|大厦|广场|花园|公园|花苑|家园|山庄"
+    r"|国际|酒店|饭店|宾馆|中心|大学|学院|中学|小学|医院|机场|城|湾|站)"
+)
+_PROVINCE = rf"(?:{'|'.join(PROVINCES)})(?:省|(?:壮族|回族|维吾尔)?自治区|特别行政区|(?!市){_NO_TOWN})"
+_KNOWN_CITY = rf"(?:{'|'.join((*MUNICIPALITIES, *PROVINCE_OF))})(?:市|{_NO_TOWN})"
+_HAN = r"[\u3400-\u9fff]"
 REGION = re.compile(
-    rf"(?P<province>(?:{'|'.join(PROVINCES)})(?:省|(?:壮族|回族|维吾尔)?自治区|特别行政区)?)?"
-    rf"\s*(?P<city>(?:{'|'.join(MUNICIPALITIES)})市?|[\u3400-\u9fff]{{2,7}}?(?:市|自治州|地区|盟))?"
-    r"\s*(?P<district>[\u3400-\u9fff]{1,6}?(?:新区|区|县|旗|市))?"
+    rf"(?P<province>{_PROVINCE})?"
+    rf"\s*(?P<city>{_KNOWN_CITY}|(?:(?![路街巷弄道区县号]){_HAN}){{2,7}}?(?:市(?![场民政])|自治州|地区|盟))?"
+    rf"\s*(?P<district>{_HAN}{{1,6}}?(?:新区|区|县|旗|市(?![场民政])))?"
     r"\s*(?P<street>.+)",
     re.S,
+)
+PLACE_ALONE = re.compile(
+    rf"(?P<province>{_PROVINCE})?(?P<city>{_KNOWN_CITY}|(?:(?![路街巷弄道区县号]){_HAN}){{2,4}}?(?:市|自治州|地区|盟))?"
+    rf"(?P<district>{_HAN}{{1,5}}?(?:新区|区|县|旗))?"
+)
+PLACE_BEGINS = re.compile(rf"{_PROVINCE}|{_KNOWN_CITY}")
+# What is said around an address and is neither a place nor a name.
+APOLOGY = re.compile(
+    r"^(?:(?:(?:地址|门牌号?|刚才|刚刚|我|前面|上面)*(?:都|给|是)?(?:写|填|说|打|搞|弄|发|给|留|选|记)?(?:错|反)(?:了|啦|误)?|不对|不是(?:的|这个|那个|这样)?|有误"
+    r"|不好意思|抱歉|对不起|等等|等一?下|其实|更正(?:一下)?|纠正(?:一下)?|(?:好的?|是的|对的?|那个?|啊|哦|噢|呃|嗯|额|哎呀?|亲)(?=[\s,，。.!！~、:：;；])"
+    r"|您好|你好|谢谢|请问?|麻烦(?:您|你|了)?|帮我|拜托)(?:了|哈|呀|啦|吧)?[\s,，。.!！~、:：;；]*)+"
+)
+IS = re.compile(r"^(?:应该|应当|正确的?|就|要|新的?)*(?:是|为)[::]?\s*")
+# A clause with this in it says what is wrong, not where it is.
+WRONG = re.compile(r"(?:写|填|说|打|搞|弄|发|给|留|选|记)?错(?:了|啦|误)|不对|有误|不是|不要|不在|不住")
+APOLOGY_EN = re.compile(
+    r"^(?:(?:(?:oh|oops|ah|hm+|um+|well|wait|hang on|hold on|sorry(?: about that)?|my (?:bad|mistake|apologies)|apologies|no+|nope|not (?:that|right)|wrong(?: (?:one|address))?"
+    r"|actually|correction|hi|hello|hey|ok(?:ay)?|yes|please|pls|thanks|thank you|i (?:meant?|made a mistake|mistyped)(?: to (?:say|write))?|that'?s wrong|i mean"
+    r"|the (?:right|correct|new) (?:address|one) is|it (?:should|must) (?:be|read|say)|should (?:be|read|say)|it(?:'s| is| was)|that(?:'s| is)|change (?:it|that|this) to|make (?:it|that))"
+    r"(?![A-Za-z'])[\s,.!:;-]*)+)",
+    re.I,
+)
+NOT_EN = re.compile(
+    r"(?:^|[,;.]\s*|\s+-\s*|\s+)(?:and )?(?:it'?s |it is |that'?s )?not\b[^,;.\n]*?(?:[,;.\n]|\bbut\b|$)",
+    re.I,
+)
+TALK = re.compile(
+    r"了|吗|呢|吧|的|您|你|我|他|她|这|那|不|错|谢|请|麻烦|抱歉|对不起|您好|是|地址|收到|尽快|快[点递]|加急|急|马上|包裹|包邮|单位|易碎|方便|周[一二三四五六日末]|星期"
+    r"|[今明后]天|万分|辛苦|拜托|帮忙|更正|修改|改成|写|填|号码|电话|手机|订单|门牌|丰巢|菜鸟|驿站|自提|代收|本人|同上|上午|下午|晚上|左右|附近|对面|旁边"
+)
+TALK_EN = frozenset(
+    [
+        "a",
+        "about",
+        "at",
+        "live",
+        "living",
+        "moved",
+        "moving",
+        "staying",
+        "actually",
+        "address",
+        "an",
+        "and",
+        "apologies",
+        "are",
+        "be",
+        "bad",
+        "building",
+        "can",
+        "change",
+        "correct",
+        "could",
+        "deliver",
+        "do",
+        "door",
+        "floor",
+        "from",
+        "hello",
+        "hey",
+        "hi",
+        "how",
+        "i",
+        "if",
+        "in",
+        "is",
+        "it",
+        "it's",
+        "its",
+        "just",
+        "know",
+        "made",
+        "make",
+        "me",
+        "mean",
+        "meant",
+        "mistake",
+        "morning",
+        "my",
+        "need",
+        "new",
+        "no",
+        "not",
+        "number",
+        "of",
+        "oh",
+        "ok",
+        "okay",
+        "old",
+        "on",
+        "oops",
+        "order",
+        "phone",
+        "please",
+        "pls",
+        "right",
+        "send",
+        "ship",
+        "should",
+        "sorry",
+        "thank",
+        "thanks",
+        "that",
+        "that's",
+        "the",
+        "there",
+        "this",
+        "to",
+        "up",
+        "update",
+        "wait",
+        "want",
+        "was",
+        "we",
+        "when",
+        "where",
+        "will",
+        "with",
+        "would",
+        "wrong",
+        "yes",
+        "you",
+        "your",
+    ]
+)
+POLITE_EN = re.compile(
+    r"(?:please|pls|thanks|thank you|thx|cheers|sorry|asap|ok(?:ay)?|instead|now|then)(?: (?:so much|a lot|very much|again|please))?",
+    re.I,
+)
+SURNAMES = frozenset(
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖萧田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付傅方白邹孟熊秦邱江尹薛闫阎段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴霍涂成苗谷曲盛冉蓝骆路游辛靳管柴蒙鲍华喻祁蒲房滕屈饶解牟艾尤阳时穆农司卓古吉缪简车项连芦麦褚娄窦戚岑景党宫费卜冷晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师和仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝"
+)
+_UNIT = r"[A-Za-z]?\d+(?:-\d+)*\s*(?:号楼|号院|号(?!码)|弄|栋|幢|座|单元|楼|层|室|房)"
+# Which words call the same thing; a 号 is no 号楼.
+DOOR_UNITS = {
+    "号": r"号(?![楼院码])",
+    **dict.fromkeys(("号楼", "栋", "幢", "座"), "(?:号楼|栋|幢|座)"),
+    **dict.fromkeys(("楼", "层"), "(?:楼|层)"),
+    **dict.fromkeys(("室", "房"), "(?:室|房)"),
+}
+DOOR = re.compile(
+    rf"^(?:(?:门牌|房间?|楼栋|楼|室|单元|栋)号?(?:码)?|号码?)?\s*(?:[改换]?成|改为|应该|是|为|到|[::])*\s*((?:{_UNIT}\s*)+(?:\d{{2,4}})?|(?<=[牌号是为成:\s])\s*\d+(?:-\d+)*)$"
 )
 STREET_SIGN = re.compile(
     r"[路街巷弄村镇乡栋幢座楼苑庄]|大道|[道里园室]\s*\d|大厦|小区|广场|公寓|花园|单元|[\d一二三四五六七八九十]\s*[号室]"
 )
 # Numbers of other things, which may stand beside an address or in place of one.
 OTHER_NUMBER = re.compile(r"(?:订单|单|尾|手机尾|运单|快递单)号?\s*[::是为]?\s*#?\d{4,}|#?\d{12,}")
+_ROAD_EN = r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|way|court|ct|boulevard|blvd|place|pl|square|sq|terrace|close|crescent|gardens)"
 STREET_SIGN_EN = re.compile(
-    r"\b\d+[a-z]?\b.*\b(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|way|court|ct|boulevard|blvd|place|pl|square|sq|terrace"
-    r"|close|crescent|gardens|park|row|hill|quay|house|apartment|apt|flat|unit|strasse|straße)\b",
+    rf"\b\d+[a-z]?\b.*\b(?:{_ROAD_EN}|park|row|hill|quay|house|apartment|apt|flat|unit|strasse|straße)\b",
     re.I | re.S,
+)
+# "14 Oak Lane Austin TX 73301", "14 Oak Lane in Austin"
+COMPACT_EN = re.compile(
+    rf"^(\d[^,\n]*?\b(?i:{_ROAD_EN})\b\.?)\s+([A-Z][A-Za-z.'-]+(?: [A-Z][A-Za-z.'-]+){{0,2}})\s+([A-Z]{{2}})\s+(\d{{5}}(?:-\d{{4}})?)$"
+)
+TOWN_EN = re.compile(r"(?<=[a-z.])\s+in\s+([A-Z][A-Za-z.'-]+(?: [A-Z][A-Za-z.'-]+){0,2})$")
+CITY_EN = re.compile(
+    r"\b(?i:city|town)\s+(?i:is|should be|must be|:)\s*(?i:actually )?([A-Z][A-Za-z.'-]+(?: [A-Z][A-Za-z.'-]+){0,2})(?:,\s*([A-Z][A-Za-z. ]+))?[.!]?$"
+)
+HOUSE_EN = re.compile(
+    r"\b(?:cottage|house|farm|hall|lodge|mill|manor|villa|building|tower|barn|studios?)\b", re.I
+)
+TAIL_TALK_EN = re.compile(
+    r"[\s.!]+(?:now|please|pls|thanks|thank you|cheers|instead|asap|from now on)[.!]*$", re.I
+)
+STATES = frozenset(
+    [
+        "AL",
+        "AK",
+        "AZ",
+        "AR",
+        "CA",
+        "CO",
+        "CT",
+        "DE",
+        "FL",
+        "GA",
+        "HI",
+        "ID",
+        "IL",
+        "IN",
+        "IA",
+        "KS",
+        "KY",
+        "LA",
+        "ME",
+        "MD",
+        "MA",
+        "MI",
+        "MN",
+        "MS",
+        "MO",
+        "MT",
+        "NE",
+        "NV",
+        "NH",
+        "NJ",
+        "NM",
+        "NY",
+        "NC",
+        "ND",
+        "OH",
+        "OK",
+        "OR",
+        "PA",
+        "RI",
+        "SC",
+        "SD",
+        "TN",
+        "TX",
+        "UT",
+        "VT",
+        "VA",
+        "WA",
+        "WV",
+        "WI",
+        "WY",
+        "DC",
+    ]
 )
 INTRO = re.compile(
     r"^\s*(?:(?:请|麻烦|帮我|能不能|可以|我想|我要|把)*\s*(?:收货)?(?:新的?)?(?:收货)?地址(?:帮我)?\s*(?:改|换|修改|变更|更新)?(?:成|为|到|是)?|(?:帮我|请|麻烦)?(?:改|换|寄|送|发)(?:成|到|为|至))\s*[::,,]?\s*",
@@ -81,7 +302,7 @@ TAIL_EN = re.compile(
 )
 LABEL = re.compile(r"(收货人|收件人|姓名|联系人|电话|手机号?码?|地址|邮编|邮政编码)\s*[::]?\s*")
 ZH_NAME = re.compile(
-    r"(?:收货人|收件人|姓名|联系人)\s*[::是]?\s*([\u3400-\u9fff·]{2,8}?)(?=[\s,,。;;、\d]|电话|手机|$)"
+    r"(?:收货人|收件人|姓名|联系人)(?:的?(?:名字|姓名))?\s*(?:[改换变写填]?[成为]|是|[::])?\s*([\u3400-\u9fff·]{2,8}?)(?=[\s,,。;;、\d]|电话|手机|$)"
 )
 EN_NAME = re.compile(r"\b(?:name|recipient|attn|to)\s*[:=]\s*([A-Za-z][A-Za-z .'-]{1,40}?)(?=[,;\n]|$)", re.I)
 ZH_POSTCODE = re.compile(r"(?:邮编|邮政编码)\s*[::]?\s*(\d{6})|(?<!\d)(\d{6})(?!\d)\s*$")
@@ -94,6 +315,9 @@ COUNTRIES = {
     "singapore": "SG", "australia": "AU", "china": "CN", "spain": "ES", "italy": "IT", "ireland": "IE", "hong kong": "HK",
 }  # fmt: skip
 LONGEST = 300
+PHONE_LABEL = (
+    r"(?:(?:收货人|收件人)?(?:的)?(?:联系)?(?:电话|手机号?|号码|联系方式)(?:号?码)?[^\d,，。;；\n]{0,8})?"
+)
 NEW_PHONE = re.compile(
     r"(?:电话|手机|号码|联系方式|phone|mobile|number)[^\d+]{0,16}?(?:改|换|变|是|为|成|用|写|填|is|to|as|:)[^\d+]{0,6}(\+?\d[\d\s-]{6,17}\d)(?!\d)",
     re.I,
@@ -131,41 +355,149 @@ def read_recipient(text: str) -> dict[str, str]:
     return found
 
 
-def whole_address(old: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
-    """The address with what was not said: who receives it stays; of the old place nothing is mixed in
-    once a city is named. What the shop shows masked it keeps by itself.
+def correct_address(said: Mapping[str, str], text: str) -> dict[str, str] | None:
+    """What was said of an address, with what a further message says of it; None when that is nothing.
+
+    Only what is named is corrected: "不对，是南京西路1268号" keeps the town, a new town keeps the recipient.
     """
-    kept = {key: value for key, value in old.items() if key not in _PLACE} if "city" in said else dict(old)
-    kept["country"] = old["country"]
-    whole = {**kept, **said}
-    if "city" in said or "street" in said:
+    recipient = {key: said[key] for key in ("name", "phone") if key in said}
+    if found := read_address(text):
+        if "city" in found or "province" in found:
+            return {**recipient, **found}
+        whole = {**said, **found}
+        if "postcode" not in found and _road(found["street"]) != _road(said.get("street", "")):
+            whole.pop("postcode", None)
+        return whole
+    if found := read_recipient(text):
+        return {**said, **found}
+    street = said.get("street")
+    if street is None:
+        return None
+    if door := read_door(text):
+        corrected = with_door(street, door)
+        return None if corrected is None else {**said, "street": corrected}
+    if place := _place_alone(text):
+        kept = {key: said[key] for key in ("name", "phone", "street", "country") if key in said}
+        if "city" not in place:
+            kept = {key: value for key, value in said.items() if key != "postcode"}
+        return {**kept, **place}
+    return None
+
+
+def read_door(text: str) -> str | None:
+    """A house number, building, floor or room alone, without a road: "门牌是1268号", "是3栋2单元501"."""
+    text = unicodedata.normalize("NFKC", text).strip()
+    if not 2 <= len(text) <= LONGEST:
+        return None
+    door = DOOR.match(_clean(OTHER_NUMBER.sub(" ", text)))
+    return re.sub(r"\s", "", door[1]) if door else None
+
+
+def with_door(street: str, door: str) -> str | None:
+    """The street with another house number; None when it is not clear what of it is meant."""
+    for number, unit in re.findall(
+        r"([A-Za-z]?\d+(?:-\d+)*)(号楼|号院|号|弄|栋|幢|座|单元|楼|层|室|房)?", door
+    ):
+        ending = DOOR_UNITS.get(unit or ("号" if number == door else ""), unit)
+        standing = list(re.finditer(rf"[A-Za-z]?\d+(?:-\d+)*(?=\s*{ending})", street)) if ending else []
+        if not standing and (not unit or unit in "室房"):
+            standing = list(re.finditer(r"(?<!\d)\d+(?:-\d+)*$", street))  # "6 栋 904"
+        if len(standing) != 1:
+            return None
+        street = street[: standing[0].start()] + number + street[standing[0].end() :]
+    return street
+
+
+def whole_address(old: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
+    """The address with what was not said: who receives it stays. Of the old place nothing is mixed in once
+    another town is named: the shop keeps what is left out, so that is sent empty.
+    """
+    whole = dict(old)
+    country = said.get("country") or _country(said) or old["country"]
+    moved = "province" in said and said["province"] != old.get("province")
+    if "city" in said or moved or country != old["country"]:
+        same = "city" in said and _town(said["city"]) == _town(old.get("city", ""))
+        whole |= {"province": whole.get("province", "") if same else "", "city": "", "district": ""}
+    whole |= {**said, "country": country}
+    if moved or "city" in said or "street" in said:
         whole["postcode"] = said.get("postcode", "")
     return {key: str(value) for key, value in whole.items()}
+
+
+def _town(name: str) -> str:
+    return name.strip().casefold().removesuffix("市")
+
+
+def _road(street: str) -> str:
+    return re.sub(r"[\W\d_]", "", street).casefold()
+
+
+def _country(said: Mapping[str, str]) -> str | None:
+    """The country that a postcode's shape gives away, when none is named."""
+    postcode = said.get("postcode", "")
+    if re.fullmatch(r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}", postcode):
+        return "GB"
+    if re.fullmatch(r"[A-Z]\d[A-Z] ?\d[A-Z]\d", postcode):
+        return "CA"
+    if re.fullmatch(r"\d{5}(?:-\d{4})?", postcode) and said.get("province", "").upper() in STATES:
+        return "US"
+    return None
+
+
+def _clean(text: str) -> str:
+    """A Chinese message without the talk around its place: "写错了，是…", "不是…，是…", "谢谢"."""
+    # "地址写错了，改成上海市…": what stands before the new place is talk.
+    parts = CHANGED_TO.split(text)
+    text = next((part for part in reversed(parts) if STREET_SIGN.search(part)), parts[-1])
+    clauses = []
+    for clause in re.split(r"[,，。;；!！?？\n]+", text):
+        if wrong := WRONG.search(clause):
+            after = clause[wrong.end() :]
+            turned = re.search(r".*(?:是|为)(.+)$", after)
+            if turned:
+                clause = turned[1]
+            elif "错" in wrong[0] and not STREET_SIGN.search(clause[: wrong.start()]):
+                clause = after
+            else:
+                continue
+        clauses.append(clause)
+    text = " ".join(clauses).strip()
+    text = IS.sub("", INTRO.sub("", APOLOGY.sub("", text)))
+    text = re.sub(r"(?:谢谢|麻烦了?|辛苦了?|拜托了?|[吧哦啊呢哈呀])+$", "", text.strip(" ,。;、~!?.\n"))
+    return LABEL.sub(" ", text).strip(" ,。;、\n")
 
 
 def _chinese(text: str) -> dict[str, str] | None:
     found: dict[str, str] = {}
     text = OTHER_NUMBER.sub(" ", text)
-    if phone := PHONE.search(text):
-        found["phone"] = re.sub(r"[\s-]", "", phone[0])
+    if phone := re.search(PHONE_LABEL + rf"({PHONE.pattern})", text):
+        found["phone"] = re.sub(r"[\s-]", "", phone[1])
         text = text.replace(phone[0], " ", 1)
-    if name := ZH_NAME.search(text):
+    if (name := ZH_NAME.search(text)) and not TALK.search(name[1]):
         found["name"] = name[1]
         text = text.replace(name[0], " ", 1)
     if postcode := ZH_POSTCODE.search(text):
         found["postcode"] = postcode[1] or postcode[2]
         text = text.replace(postcode[0], " ", 1)
-    # "地址写错了，改成上海市…": what stands before the new place is talk.
-    *_, text = CHANGED_TO.split(text)
-    text = LABEL.sub(" ", INTRO.sub("", text)).strip(" ,。;、\n")
+    text = _clean(text)
+    if DOOR.match(text):
+        return None  # a number without its road
     pieces = [piece for piece in re.split(r"[\s,,;;、\n]+", text) if piece]
     if "name" not in found:
         # "王芳 13800001111 浙江省杭州市…": a short word without any sign of a street is who receives it.
-        short = [one for one in pieces if re.fullmatch(r"[\u3400-\u9fff·]{2,4}", one) and not _place(one)]
+        short = [one for one in pieces if _is_name(one, "phone" in found)]
         if short and len(pieces) > 1 and pieces.index(short[0]) in (0, len(pieces) - 1):
             found["name"] = short[0]
             pieces.remove(short[0])
-    match = REGION.match("".join(pieces))
+    pieces = [one for one in pieces if re.search(r"\d", one) or _place(one) or not TALK.search(one)]
+    joined = IS.sub("", "".join(pieces))
+    if (begins := PLACE_BEGINS.search(joined)) and begins.start():
+        before = joined[: begins.start()]
+        if not _place(before) and not re.search(r"\d", before):
+            joined = joined[begins.start() :]
+            if "name" not in found and _is_name(before, False) and len(before) < 4:
+                found["name"] = before
+    match = REGION.match(joined)
     if match is None:
         return None
     street = match["street"].strip()
@@ -175,23 +507,61 @@ def _chinese(text: str) -> dict[str, str] | None:
         or not (re.search(r"\d|[一二三四五六七八九十]", street) or match["city"])
     ):
         return None
-    for key in ("province", "city", "district"):
-        if match[key]:
-            found[key] = match[key]
-    city = found.get("city", "")
-    if city.rstrip("市") in MUNICIPALITIES:
-        found["city"] = found["province"] = city.rstrip("市") + "市"
+    region = _region(match)
+    if region is None:
+        return None
+    found |= region
     found["street"] = street
+    return found
+
+
+def _region(match: re.Match[str]) -> dict[str, str] | None:
+    """Province, city and district of a match, with what a known city says of its province."""
+    found = {key: match[key] for key in ("province", "city", "district") if match[key]}
+    town = found.get("city", "").removesuffix("市")
+    if town in MUNICIPALITIES:
+        found["city"] = found["province"] = town + "市"
+    elif town in PROVINCE_OF:
+        found["city"] = town + "市"
+        found.setdefault("province", PROVINCE_OF[town])
+    elif found.get("city", "").endswith("市") and len(town) > 4:
+        return None  # talk that was not recognised
+    if found.get("province") in PROVINCES:
+        found["province"] = PROVINCES[found["province"]]
     if found.get("province") or found.get("city"):
         found["country"] = "CN"
     return found
+
+
+def _place_alone(text: str) -> dict[str, str] | None:
+    """A town or district named without a street: "城市错了，是杭州市", "the city is Austin"."""
+    text = unicodedata.normalize("NFKC", text).strip()
+    if len(text) > LONGEST:
+        return None
+    if named := CITY_EN.search(text):
+        return {"city": named[1].strip(), **({"province": named[2].strip()} if named[2] else {})}
+    text = re.sub(r"^(?:城市|市|省份?|区县?|地区)(?:应该)?(?:是|为|[::])\s*", "", _clean(text))
+    match = PLACE_ALONE.fullmatch(text)
+    if match is None or not text or TALK.search(text) or re.search(r"[小社园校市地郊]区$", text):
+        return None
+    return _region(match)
+
+
+def _is_name(word: str, beside_phone: bool) -> bool:
+    """Whether a short Chinese word is who receives a parcel; without a phone only by a known surname."""
+    return (
+        re.fullmatch(r"[\u3400-\u9fff·]{2,4}", word) is not None
+        and not _place(word)
+        and not TALK.search(word)
+        and (beside_phone or "·" in word or word[0] in SURNAMES)
+    )
 
 
 def _place(word: str) -> bool:
     return bool(
         re.search(r"[省市区县州旗]$", word)
         or STREET_SIGN.search(word)
-        or word in (*PROVINCES, *MUNICIPALITIES)
+        or word in (*PROVINCES, *MUNICIPALITIES, *PROVINCE_OF)
     )
 
 
@@ -199,7 +569,9 @@ def _english(text: str) -> dict[str, str] | None:
     text = TAIL_EN.sub(" ", OTHER_NUMBER.sub(" ", text))
     # "I moved, please send it to …": what stands before the place is talk.
     *_, after = CHANGED_TO_EN.split(text)
-    text = re.sub(r"^to\s+", "", (after if STREET_SIGN_EN.search(after) else text).strip(" ,.\n"))
+    text = (after if STREET_SIGN_EN.search(after) else text).strip(" ,.\n")
+    text = APOLOGY_EN.sub("", NOT_EN.sub(", ", text).strip(" ,.\n"))
+    text = COMPACT_EN.sub(r"\1, \2, \3 \4", re.sub(r"^to\s+", "", text.strip(" ,.\n")))
     if not STREET_SIGN_EN.search(text):
         return None
     found: dict[str, str] = {}
@@ -211,7 +583,8 @@ def _english(text: str) -> dict[str, str] | None:
     ):
         found["phone"] = re.sub(r"[^\d+]", "", phone[1] or phone[0])
         text = text.replace(phone[0], "", 1)
-    parts = [part.strip() for part in re.split(r"[,\n;]+", text) if part.strip(" .")]
+    parts = [TAIL_TALK_EN.sub("", part).strip() for part in re.split(r"[,\n;]+", text)]
+    parts = [part for part in parts if part.strip(" .") and not _is_talk(part)]
     if parts and (code := COUNTRIES.get(parts[-1].strip(" .").lower())):
         found["country"] = code
         parts.pop()
@@ -229,10 +602,17 @@ def _english(text: str) -> dict[str, str] | None:
         "name" not in found
         and len(parts) > 1
         and re.fullmatch(r"[A-Za-z][A-Za-z.'-]*(?: [A-Za-z][A-Za-z.'-]*){1,3}", parts[0])
+        and not HOUSE_EN.search(parts[0])
+        and not TALK_EN & set(parts[0].lower().split())
     ):
         found["name"] = parts.pop(0)
     if not parts or not re.search(r"\d", " ".join(parts)):
         return None
+    if len(parts) > 1 and not re.search(r"\d", parts[0]) and TALK_EN & set(parts[0].lower().split()):
+        parts.pop(0)
+    talk = re.match(r"([A-Za-z' ]+)\s+(?=\d)", parts[0])
+    if talk and TALK_EN & set(talk[1].lower().split()):
+        parts[0] = parts[0][talk.end() :]  # "we live at 14 Oak Lane"
     if len(parts) > 1 and not re.search(r"\d", parts[0]) and re.search(r"\d", parts[1]):
         parts[:2] = [f"{parts[0]}, {parts[1]}"]  # "Rose Cottage, 5 Mill Lane"
     if (
@@ -241,11 +621,24 @@ def _english(text: str) -> dict[str, str] | None:
         and re.match(r"\d", parts[1])
     ):
         parts[:2] = [f"{parts[0]}, {parts[1]}"]  # "Flat 2, 8 Mill Lane"
-    if len(parts) > 2 and re.match(r"(?:apt|apartment|flat|unit|suite|room|floor|#)", parts[1], re.I):
+    while len(parts) > 1 and re.match(
+        r"(?:apt|apartment|flat|unit|suite|ste|room|floor|building|bldg|block|tower|level|gate)\b|#|\d+(?:st|nd|rd|th) floor",
+        parts[1],
+        re.I,
+    ):
         parts[:2] = [f"{parts[0]}, {parts[1]}"]
+    if town := TOWN_EN.search(parts[0]):
+        parts[:1] = [parts[0][: town.start()].strip(), town[1]]  # "14 Oak Lane in Austin"
     found["street"] = parts[0]
     if len(parts) > 1:
         found["city"] = parts[1]
     if len(parts) > 2:
         found["province"] = parts[2]
     return found
+
+
+def _is_talk(part: str) -> bool:
+    words = re.findall(r"[a-z']+", part.lower())
+    return POLITE_EN.fullmatch(part.strip(" .!")) is not None or (
+        not re.search(r"\d", part) and bool(words) and set(words) <= TALK_EN
+    )

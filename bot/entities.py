@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.addresses import read_address
 from bot.dates import find_days
-from bot.numerals import CHINESE, NUMBER, WORD, read_number
+from bot.numerals import CHINESE, NOT_GOODS, NUMBER, WORD, read_number
 
 READ = 2000  # characters that are looked at
 SPAN = tuple[int, int]
@@ -69,7 +69,7 @@ _MONEY = re.compile(
 )
 _COUNTERS = "件个双条箱台套瓶本份只盒包支张把块袋罐桶组副顶床部"
 _QUANTITY = re.compile(
-    rf"(?<![第\d.一二三四五六七八九十百月年№])(?P<zh>\d{{1,3}}|{CHINESE})\s*(?P<counter>[{_COUNTERS}])(?!月|小时|钟头|工作日|星期|礼拜|人(?:工|在)|电话|问题|地址|订单|下)"
+    rf"(?<![第\d.一二三四五六七八九十百月年№])(?P<zh>\d{{1,3}}|{CHINESE})\s*(?P<counter>[{_COUNTERS}])(?!{NOT_GOODS})"
     rf"|\b(?P<en>\d{{1,3}}|{WORD})\s*(?:x\s+|pieces?|pcs|items?|units?|pairs?|boxes|bottles|packs?|sets?|of (?:them|these|those|it))\b"
     r"|\b(?:qty|quantity|x)\s*[:=]?\s*(?P<qty>\d{1,3})\b",
     re.I,

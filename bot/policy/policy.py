@@ -220,6 +220,11 @@ class Policy:
             decided.append(
                 (self._line_decision(version, operation, order, line, quantity, verdict, amount), verdict)
             )
+        # Nobody claims what is excluded: what has become cheaper besides it is still paid. Items that are named stay.
+        if operation is Operation.PRICE_PROTECTION and not lines:
+            left = [place for place, (one, _) in enumerate(decided) if one.outcome != "refused"]
+            if asked and left:
+                asked, decided = [asked[place] for place in left], [decided[place] for place in left]
         line_decisions = tuple(decision for decision, _ in decided)
         worst, verdict = min(decided, key=lambda pair: RANK[pair[0].outcome])
         asks = tuple(dict.fromkeys(ask for decision in line_decisions for ask in decision.asks))

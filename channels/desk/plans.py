@@ -20,7 +20,7 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, func, select
 
 from bot import clock
-from bot.addresses import read_address, read_recipient, whole_address
+from bot.addresses import read_address, read_door, read_recipient, whole_address, with_door
 from bot.consent import read_consent
 from bot.database import metadata, now_ms
 from bot.exceptions import (
@@ -375,6 +375,9 @@ class DeskPlans:
             return withdraw_body(str(wanted.request_id))
         if wanted.operation is Operation.CHANGE_ADDRESS:
             said = read_address(wanted.address) or read_recipient(wanted.address)
+            if not said and (door := read_door(wanted.address)):
+                street = with_door(order.address.street, door)
+                said = {"street": street} if street else {}
             if not said:
                 raise DeskError("No address can be read from these words", code="address")
             return {"address": whole_address(order.address.model_dump(), said)}

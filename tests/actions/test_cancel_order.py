@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from bot.orders.shop.samples import sample
 
 
@@ -55,6 +57,26 @@ async def test_a_no_leaves_the_order_alone(world, shopper):
 
     assert "paid" == (await world.order("cancel_paid"))["state"]
     assert [] == await world.receipts() and talk.loop is None
+
+
+@pytest.mark.parametrize("text", ["不要了", "我不要了", "不想要了", "I don't want it", "I changed my mind"])
+async def test_whether_the_goods_or_the_plan_is_not_wanted_is_asked(world, shopper, text):
+    order = sample("cancel_paid")
+    talk = await shopper().say(f"取消订单 {order.number}，尾号 {order.phone_tail}", "cancel_order")
+    await talk.say(text, "deny", entities={"reason": "changed_mind"})
+    assert "cancel_order_form" == talk.loop and [] == await world.receipts()
+    await talk.say("确认", "affirm")
+
+    assert 1 == len(await world.receipts())
+
+
+@pytest.mark.parametrize("text", ["不要取消", "不用了", "先不要", "no, don't cancel it", "算了"])
+async def test_a_no_to_cancelling_is_a_no(world, shopper, text):
+    order = sample("cancel_paid")
+    talk = await shopper().say(f"取消订单 {order.number}，尾号 {order.phone_tail}", "cancel_order")
+    await talk.say(text, "deny", entities={"reason": "changed_mind"} if "不要" in text else {})
+
+    assert talk.loop is None and [] == await world.receipts()
 
 
 async def test_a_yes_after_fifteen_minutes_gets_a_new_plan(world, shopper):

@@ -33,3 +33,15 @@ async def test_without_a_drop_there_is_nothing_to_pay_back(world, shopper):
 
     assert "没办法办理" in talk.text and talk.said[-1].kefu["explain"]["clause"]
     assert [] == await world.receipts()
+
+
+async def test_an_excluded_item_that_became_cheaper_too_is_left_out_of_the_plan(world, shopper):
+    [bought] = (await world.order("price_drop"))["lines"]
+    fresh = {**bought, "id": "L9", "tags": ["perishable"], "title": {"zh": "车厘子", "en": "Cherries"}}
+    await world.change("price_drop", lines=[bought, fresh])
+    talk = await begin(shopper(), "price_drop")
+    assert "退款金额" in talk.text and bought["title"]["zh"] in talk.text and "车厘子" not in talk.text
+    await talk.press("确认")
+
+    [receipt] = await world.receipts()
+    assert [receipt["id"]] == talk.receipts

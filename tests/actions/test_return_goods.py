@@ -126,6 +126,89 @@ async def test_a_reason_is_corrected_over_the_plan(world, shopper):
     assert "没办法办理" in talk.text, "past seven days a change of mind is refused"
 
 
+async def over_the_plan(shopper, name="return_day8"):
+    """A return for a fault whose plan is shown."""
+    talk = await begin(shopper(), name)
+    await talk.press("质量问题")
+    await talk.press("没有照片")
+    return talk
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["不要了", "不需要了", "我不要了", "不想要了", "不，不要了", "I don't want it", "no, I changed my mind"],
+)
+async def test_a_no_over_the_plan_is_no_reason(world, shopper, text):
+    talk = await over_the_plan(shopper)
+    await talk.say(text, "deny", entities={"reason": "changed_mind"})
+
+    assert talk.loop is None and "没办法办理" not in talk.text
+    assert [] == await world.receipts()
+
+
+@pytest.mark.parametrize("text", ["好吧，不要了", "我不想要这双鞋了", "I don't want these any more"])
+async def test_a_doubtful_no_over_the_plan_is_asked_again(world, shopper, text):
+    talk = await over_the_plan(shopper)
+    await talk.say(text, "nlu_fallback", confidence=0.3, entities={"reason": "changed_mind"})
+
+    [task] = talk.slots["tasks"]
+    assert "quality_fault" == task["reason"] and 2 == len(talk.buttons)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("不对，是尺码不合适", "wrong_size"),
+        ("不对，拍错了", "changed_mind"),
+        ("因为不想要了", "changed_mind"),
+    ],
+)
+async def test_a_reason_over_the_plan_still_mends_it(world, shopper, text, reason):
+    talk = await begin(shopper(), "return_day3")
+    await talk.say("第二件")
+    await talk.press("质量问题")
+    await talk.press("没有照片")
+    await talk.say(text, "correct", entities={"reason": reason})
+
+    [task] = talk.slots["tasks"]
+    assert reason == task["reason"] and ["确认", "取消"] == talk.buttons
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("等一下，我还有一个问题", 2),
+        ("给我一个说法", 2),
+        ("要等两个礼拜吗", 2),
+        ("我家里一个人都没有", 2),
+        ("我还有两个想问的", 2),
+        ("只退一件", 1),
+        ("一件", 1),
+        ("我买了两件，退一件", 1),
+        ("make it one item", 1),
+    ],
+)
+async def test_only_a_count_that_is_meant_changes_the_plan(world, shopper, text, count):
+    talk = await begin(shopper(), "return_day3")
+    await talk.say("第一件，两件都退")
+    await talk.press("不想要了")
+    await talk.say(text, "nlu_fallback", confidence=0.3)
+
+    [task] = talk.slots["tasks"]
+    assert {"L1": count} == task["lines"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"), [("退十二件", 0), ("十二", 0), ("我买了三件，退一件", 1), ("一", 1)]
+)
+async def test_the_quantity_is_read_whole(world, shopper, text, lines):
+    talk = await begin(shopper(), "return_day3")
+    await talk.say("第一件")
+    await talk.say(text)
+
+    assert {"L1": lines} == talk.slots["tasks"][0]["lines"] and ("最多" in talk.text) is (lines == 0)
+
+
 async def asked_of_articles(shopper, text: str, word: str):
     """A message read as the wish to return, where a reranker finds the answer in the section with `word`."""
     talk, service = shopper(), ReadsOrders(word)

@@ -110,7 +110,9 @@ def test_days_are_counted_from_today(text, day):
     assert found(text, "date") == [day]
 
 
-@pytest.mark.parametrize("text", ["没坏", "质量没有问题", "给我一个说法", "15天内可以退吗", ""])
+@pytest.mark.parametrize(
+    "text", ["没坏", "质量没有问题", "给我一个说法", "15天内可以退吗", "我有两个问题", "等了两个礼拜", ""]
+)
 def test_nothing_is_read_into_words(text):
     """A denial is no reason, a manner of speaking no quantity, a period no date."""
     assert [one for one in read_entities(text, TODAY) if one.kind in ("reason", "quantity", "date")] == []

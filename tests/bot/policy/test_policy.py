@@ -273,6 +273,53 @@ def test_price_protection_pays_the_difference_of_what_became_cheaper() -> None:
     assert "price_not_lower" == same.clause
 
 
+CHEAPER = {f"V-L{number}": Money(amount=9000, currency="CNY") for number in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("tag", ["perishable", "made_to_order", "download"])
+def test_an_excluded_item_does_not_take_price_protection_from_the_others(tag: str) -> None:
+    subject = order(days=10, lines=[line("L1", quantity=2), line("L2", tags=[tag]), line("L3")])
+    decision = decide(Operation.PRICE_PROTECTION, subject, current_prices=CHEAPER)
+
+    assert ("allowed", "price_protection", 3000) == (
+        decision.outcome,
+        decision.clause,
+        decision.amount.amount,
+    )
+    assert ["L1", "L3"] == [one.line_id for one in decision.lines]
+    assert 3000 == sum(part.amount.amount for part in decision.destination)
+
+
+def test_an_excluded_item_that_is_named_or_alone_is_refused() -> None:
+    subject = order(days=10, lines=[line("L1"), line("L2", tags=["perishable"])])
+    named = [RequestLine(line_id="L1", quantity=1), RequestLine(line_id="L2", quantity=1)]
+    for lines, prices in (
+        (named, CHEAPER),
+        (named[1:], CHEAPER),
+        ((), {**CHEAPER, "V-L1": Money(amount=10000, currency="CNY")}),
+    ):
+        decision = decide(Operation.PRICE_PROTECTION, subject, lines=lines, current_prices=prices)
+        assert ("refused", "price_protection_excluded") == (decision.outcome, decision.clause)
+
+
+def test_an_excluded_item_leaves_the_others_to_a_person_where_a_price_is_unknown() -> None:
+    subject = order(days=10, lines=[line("L1"), line("L2", tags=["perishable"])])
+    unknown = decide(Operation.PRICE_PROTECTION, subject)
+
+    assert ("person", ("prices",), ["L1"]) == (
+        unknown.outcome,
+        unknown.asks,
+        [one.line_id for one in unknown.lines],
+    )
+
+
+def test_price_protection_that_comes_too_late_is_refused_for_all_items() -> None:
+    subject = order(days=60, lines=[line("L1"), line("L2", tags=["perishable"])])
+    decision = decide(Operation.PRICE_PROTECTION, subject, current_prices=CHEAPER)
+
+    assert "refused" == decision.outcome and ["L1", "L2"] == [one.line_id for one in decision.lines]
+
+
 def test_exchange_shows_the_difference_at_todays_prices() -> None:
     prices = {"V-L1": Money(amount=10000, currency="CNY"), "V-X": Money(amount=12000, currency="CNY")}
     wanted = [RequestLine(line_id="L1", quantity=1, variant_id="V-X")]
@@ -527,6 +574,31 @@ def test_excluded_goods_never_go_back_for_a_change_of_mind(question: tuple, tag:
     more["reason"] = Reason.CHANGED_MIND
     for operation in (Operation.RETURN, Operation.EXCHANGE):
         assert "refused" == POLICY.decide(operation, subject, **more).outcome
+
+
+@settings(max_examples=150, deadline=None)
+@given(orders(), st.floats(0, 30))
+def test_price_protection_covers_what_each_item_would_get_alone(subject: Order, days: float) -> None:
+    at = subject.created_at + timedelta(days=days)
+    prices = {
+        one.variant_id: Money(amount=one.unit_price.amount // 2, currency=one.unit_price.currency)
+        for one in subject.lines
+    }
+    whole = POLICY.decide(Operation.PRICE_PROTECTION, subject, at=at, current_prices=prices)
+    alone = {}
+    for one in subject.lines:
+        if one.quantity_open > 0 and prices[one.variant_id].amount < one.unit_price.amount:
+            named = [RequestLine(line_id=one.id, quantity=one.quantity_open)]
+            decision = POLICY.decide(
+                Operation.PRICE_PROTECTION, subject, lines=named, at=at, current_prices=prices
+            )
+            alone[one.id] = decision.lines[0].outcome
+    if whole.outcome != "refused":
+        assert {one for one, outcome in alone.items() if outcome != "refused"} == {
+            one.line_id for one in whole.lines
+        }
+    else:
+        assert set(alone.values()) <= {"refused"}
 
 
 # -- files -------------------------------------------------------------------------------------------

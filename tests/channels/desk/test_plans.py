@@ -372,6 +372,9 @@ async def test_what_cannot_be_swapped_is_said_before_the_shopper_sees_anything(
     [
         ("address_paid", "王小明 13900001234 浙江省杭州市西湖区文三路 8 号 2 幢 301", "zh", "确认办理", "杭州市", "文三路"),
         ("address_paid_en", "12 Baker Street, London NW1 6XE", "en", "Yes, go ahead", "London", "Baker Street"),
+        ("address_paid", "杭州市西湖区文三路 8 号", "zh", "确认办理", "杭州市", "文三路"),
+        ("address_paid", "门牌写错了，应该是 14 号", "zh", "确认办理", "成都市", "14 号 6 栋 904"),
+        ("address_paid_en", "14 Oak Lane, Austin", "en", "Yes, go ahead", "Austin", "14 Oak Lane"),
     ],
 )  # fmt: skip
 async def test_the_address_is_changed_to_what_the_shopper_said(
@@ -392,6 +395,9 @@ async def test_the_address_is_changed_to_what_the_shopper_said(
         ]
         address = (await world.order(name))["address"]
         assert city == address["city"] and street in address["street"]
+        old = counter.sample.customer.address
+        if city != old.city:  # nothing of the old place is mixed in
+            assert not ({old.province, old.district} - {""}) & {address["province"], address["district"]}
 
 
 async def test_a_parcel_under_way_keeps_its_address(tmp_path: Path, world: World) -> None:
