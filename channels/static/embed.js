@@ -27,7 +27,8 @@
       starts: ["我的包裹到哪了？", "我想退货", "我要退款", "转人工客服"], rate: "这次服务您满意吗？",
       comment: "还想说点什么？（选填）", submit: "提交", thanks: "感谢您的评价！", stars: "{n} 分",
       image: "图片", voice: "语音", video: "视频", file: "文件", uploading: "上传中…", tooBig: "文件太大了（最大 {mb} MB）",
-      badType: "只支持图片、PDF、视频（MP4）和语音", uploadFailed: "上传失败，请重试", tooLong: "还可以输入 {n} 字", over: "超出 {n} 字", sources: "参考资料",
+      badType: "只支持图片、PDF、视频（MP4）和语音", uploadFailed: "上传失败，请重试", noMoreFiles: "已达到每天可发送的文件数上限，请稍后再试",
+      tooLong: "还可以输入 {n} 字", over: "超出 {n} 字", sources: "参考资料",
       more: "查看更早的消息", expired: "登录已过期，已切换为访客身份。请刷新页面重新登录。", details: "查看详情",
       busy: "消息发得有点快，稍后会自动发送",
     },
@@ -46,8 +47,8 @@
       rate: "How did we do?", comment: "Anything else? (optional)", submit: "Send", thanks: "Thank you for your rating!",
       stars: "{n} of 5", image: "Picture", voice: "Voice message", video: "Video", file: "File", uploading: "Uploading…",
       tooBig: "The file is too big (at most {mb} MB)", badType: "Only pictures, PDF, video (MP4) and voice, please",
-      uploadFailed: "The upload failed, please try again", tooLong: "{n} characters left",
-      over: "{n} characters too many", sources: "Sources", more: "Show earlier messages",
+      uploadFailed: "The upload failed, please try again", noMoreFiles: "No more files for today, please try again later",
+      tooLong: "{n} characters left", over: "{n} characters too many", sources: "Sources", more: "Show earlier messages",
       expired: "Your sign-in has expired and you are a guest now. Reload the page to sign in again.", details: "Details",
       busy: "That was rather quick; the message will go out in a moment",
     },
@@ -236,6 +237,15 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     return btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   }
 
+  // Whom an identity token names (`sub`), or null. Not checked: it decides what is held back, and proves nothing.
+  function subject(identity) {
+    try {
+      return JSON.parse(atob(identity.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).sub ?? null;
+    } catch {
+      return null;
+    }
+  }
+
   // localStorage where it is allowed, memory where it is not (private windows, blocked cookies).
   class Store {
     constructor(site) {
@@ -284,11 +294,12 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     hangUp() {
       clearTimeout(this.timer); clearInterval(this.beat);
       this.open = this.dialing = false;
+      this.call = null;
       const { socket, stream } = this;
       this.socket = this.stream = null;
       socket?.close(); stream?.close();
     }
-    restart() { this.hangUp(); this.stopped = false; this.dial(); }
+    restart() { this.hangUp(); this.session = null; this.stopped = false; this.dial(); }
     dial() {
       clearTimeout(this.timer);
       this.dialing = true;
@@ -317,12 +328,13 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       };
     }
     async dialStream() {
+      const call = this.call = {}; // what was hung up meanwhile may have been another shopper's
       try {
         const answer = await fetch(this.url("/web/session"), this.post(this.hello()));
         const frame = await answer.json();
+        if (call !== this.call) return;
         if (answer.status === 401) { this.on.frame(frame); return this.down(4401, frame.code); }
         if (!answer.ok) throw new Error(answer.status);
-        if (this.stopped) return;
         const stream = new EventSource(this.url("/web/stream", `&ticket=${encodeURIComponent(frame.ticket)}&last_seq=${frame.from_seq}`));
         this.stream = stream;
         this.up(frame); this.on.frame(frame);
@@ -333,6 +345,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
         };
         stream.onerror = () => { if (stream === this.stream) this.down(1006, ""); };
       } catch {
+        if (call !== this.call) return;
         this.sse = this.tries % 4 !== 3; // now and then look whether a socket goes through again
         this.down(1006, "");
       }
@@ -352,6 +365,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       if (this.stopped) return;
       if (code === 4408) { this.stopped = true; return this.on.state("replaced"); }
       if (code === 4401) this.on.refused(reason);
+      if (this.dialing) return; // the page had a fresh identity at hand
       this.on.state("offline");
       const wait = code === 4429 ? 30000 : code === 4401 && this.tries < 2 ? 50 : Math.min(20000, 400 * 2 ** Math.min(this.tries, 8)) * (0.5 + Math.random());
       this.tries += 1;
@@ -370,12 +384,15 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
         this.socket.send(JSON.stringify(frame));
         return true;
       }
+      const call = this.call;
       fetch(this.url("/web/send"), this.post({ frame }))
         .then(async (answer) => {
-          if (answer.status === 401) return this.down(1006, "");
-          for (const got of (await answer.json()).frames || []) this.on.frame(got);
+          const frames = answer.status === 401 ? null : (await answer.json()).frames || [];
+          if (call !== this.call) return;
+          if (!frames) return this.down(1006, "");
+          for (const got of frames) this.on.frame(got);
         })
-        .catch(() => this.down(1006, ""));
+        .catch(() => { if (call === this.call) this.down(1006, ""); });
       return true;
     }
     async upload(file) {
@@ -403,7 +420,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       this.store = new Store(this.site);
       this.identity = this.getAttribute("identity");
       this.lang_ = this.firstLanguage();
-      Object.assign(this, { seq: 0, first: 0, read: 0, welcomed: false, conversation: null, owner: "bot", agent: null, opened: this.page, state: "offline", pending: new Map(), unread: 0, maxText: 2000, listeners: {}, lastDay: "" });
+      Object.assign(this, { seq: 0, first: 0, read: 0, welcomed: false, conversation: null, owner: "bot", agent: null, opened: this.page, state: "offline", pending: new Map(), unread: 0, maxText: 2000, listeners: {}, lastDay: "", notice: null, follow: true, top: 0 });
       this.root = this.attachShadow({ mode: "open" });
       this.root.adoptedStyleSheets = [sheet];
       this.build();
@@ -431,6 +448,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       return wishes.map(known).find(Boolean) || "en";
     }
     get t() { return WORDS[this.lang_]; }
+    get who() { return subject(this.identity); }
     helloFields() {
       return { token: this.store.get("token") || undefined, identity: this.identity || undefined, locale: this.lang_, conversation: this.conversation || undefined, last_seq: this.welcomed ? this.seq : undefined };
     }
@@ -439,7 +457,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     build() {
       const t = this.t;
       this.root.replaceChildren();
-      this.log = el("div", { class: "log", role: "log", "aria-label": t.log, "aria-live": "polite", tabindex: "0", onscroll: () => this.seen() });
+      this.log = el("div", { class: "log", role: "log", "aria-label": t.log, "aria-live": "polite", tabindex: "0", onscroll: () => this.onScroll() });
       this.input = el("textarea", { rows: "1", placeholder: t.write, "aria-label": t.write, enterkeyhint: "send", oninput: () => this.grow(), onkeydown: (e) => this.onKey(e), onpaste: (e) => this.onPaste(e) });
       this.file = el("input", { type: "file", accept: "image/jpeg,image/png,image/gif,image/webp,application/pdf,video/mp4,audio/mpeg,audio/mp4,audio/ogg", hidden: true, onchange: () => { for (const f of this.file.files) this.sendFile(f); this.file.value = ""; } });
       this.goButton = el("button", { class: "ic go", type: "button", "aria-label": t.send, disabled: true, onclick: () => this.submit() }, icon("send", 20));
@@ -500,26 +518,35 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       this.grow();
       this.repaint(lines);
       for (const item of pending) this.showPending(item);
+      this.bottom(true);
       if (chosen) this.input.focus();
       this.emit("language", { language: next });
     }
     identify(identity) {
+      identity ||= null;
       if (identity === this.identity) return;
-      this.identity = identity || null;
-      this.forget();
+      const before = this.who;
+      this.identity = identity;
+      this.notice = null;
+      for (const item of [...this.pending.values()]) if (this.foreign(item)) this.drop(item);
+      if (!before || before !== this.who) this.forget(); // a fresh token of the same customer goes on where he is
+      this.paintState();
       this.line.restart();
     }
     reset() { // sign out: nothing of this visitor stays
-      this.identity = null;
+      this.identity = this.notice = null;
       this.store.set("token", null);
       for (const key of this.store.keys("q:")) this.store.set(key, null);
+      this.pending.clear();
       this.forget();
+      this.paintState();
       this.line.restart();
     }
-    forget() {
+    forget() { // what is shown, not what is still to be sent: that goes out after the next welcome
       Object.assign(this, { welcomed: false, conversation: null, seq: 0, first: 0, read: 0, lines: [] });
-      this.pending.clear();
+      for (const item of [...this.pending.values()]) if (item.acked) this.drop(item);
       this.clear();
+      for (const item of this.pending.values()) this.log.append(item.node);
     }
     on(name, listener) {
       (this.listeners[name] ||= new Set()).add(listener);
@@ -542,8 +569,9 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       if (why === "token") this.store.set("token", null);
       if (why === "identity" || why === "identity_expired") {
         this.identity = null;
-        this.notice = this.t.expired;
+        this.notice = "expired";
         this.forget();
+        this.paintState();
         this.emit("identity_expired", {});
       }
       if (why === "moved") this.forget();
@@ -569,7 +597,8 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       this.paintState();
       this.log.classList.add("still");
       setTimeout(() => this.log.classList.remove("still"), 600);
-      for (const item of this.pending.values()) this.transmit(item);
+      if (frame.signed_in) for (const item of this.pending.values()) this.claim(item);
+      this.transmitAll();
       if (frame.seq === 0) this.greet();
     }
     onEvent(event) {
@@ -591,14 +620,16 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       this.countUnread();
     }
     onHistory(frame) {
-      this.lines = [...frame.events, ...(this.lines || [])];
+      const mark = (this.lines || []).find((line) => line.node), focused = this.log.contains(this.root.activeElement);
+      const place = mark && mark.node.offsetTop - this.log.scrollTop;
       this.first = frame.events.length ? frame.events[0].seq - 1 : 0;
-      const height = this.log.scrollHeight;
-      this.repaint(this.lines);
+      this.repaint([...frame.events, ...(this.lines || [])]);
       if (frame.more) this.olderButton();
       this.log.classList.add("still");
-      this.log.scrollTop = this.log.scrollHeight - height;
+      if (mark) this.log.scrollTop = mark.node.offsetTop - place; // what was read stays where it was
       this.log.classList.remove("still");
+      this.follow = this.near();
+      if (focused) this.log.focus({ preventScroll: true });
     }
     onAck(frame) {
       const item = this.pending.get(frame.client_id);
@@ -613,19 +644,19 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       const name = this.t.bot;
       this.dots = el("div", { class: "msg", role: "status" }, el("span", { class: "sr" }, `${name} ${this.t.typing}`), el("div", { class: "bub dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
       this.log.append(this.dots);
-      this.bottom();
+      if (this.follow) this.bottom();
       this.typingTimer = setTimeout(() => this.onTyping({ on: false }), 45000);
     }
     onError(frame) {
       const item = this.pending.get(frame.client_id);
       if (!item) return;
       if (frame.code === "rate") {
-        this.notice = this.t.busy;
+        this.notice ||= "busy";
         this.paintState();
-        setTimeout(() => { this.notice = null; this.paintState(); if (this.pending.has(item.client_id)) this.transmit(item); }, Math.max(1000, (frame.retry_after || 2) * 1000 + 200));
+        setTimeout(() => { if (this.notice === "busy") this.notice = null; this.paintState(); if (this.pending.has(item.client_id)) this.transmit(item); }, Math.max(1000, (frame.retry_after || 2) * 1000 + 200));
         return;
       }
-      item.failed = true;
+      Object.assign(item, { failed: true, why: null });
       this.store.set(`q:${item.client_id}`, null);
       this.paintPending(item);
     }
@@ -633,13 +664,18 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     // -------------------------------------------------------------- what is shown
     clear() {
       this.log.replaceChildren();
-      Object.assign(this, { lastDay: "", hi: null, dots: null, older: null, lastBy: "" });
+      Object.assign(this, { lastDay: "", hi: null, dots: null, older: null, lastBy: "", follow: true, top: 0 });
     }
-    repaint(lines) {
+    repaint(lines) { // moves nothing and says nothing: the same lines again, or earlier ones above them
       const pending = [...this.pending.values()];
+      this.log.setAttribute("aria-live", "off");
+      clearTimeout(this.liveTimer);
+      this.liveTimer = setTimeout(() => this.log.setAttribute("aria-live", "polite"), 500);
       this.clear();
       this.lines = [];
-      for (const event of lines) { this.lines.push(event); this.paint(event, true); }
+      this.repainting = true;
+      for (const event of lines) { this.lines.push(event); this.paint(event); }
+      this.repainting = false;
       for (const item of pending) this.log.append(item.node);
       if (!lines.length && !pending.length) this.greet();
       if (this.first > 0) this.olderButton();
@@ -656,20 +692,27 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
         el("div", { class: "chips" }, ...t.starts.map((text) => el("button", { class: "chip", type: "button", onclick: () => { this.sendText(text); this.input.focus(); } }, text))));
       this.log.append(this.hi);
     }
-    add(node, quiet) {
+    add(node, mine) {
       this.hi?.remove();
       this.hi = null;
-      const near = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 160;
       const anchor = [...this.pending.values()].map((item) => item.node).find((n) => n && n.parentNode === this.log) || this.dots;
       this.log.insertBefore(node, anchor && anchor.parentNode === this.log ? anchor : null);
-      if (near || quiet) this.bottom();
+      if (!this.repainting && (this.follow || mine)) this.bottom();
+    }
+    near() { return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 160; }
+    // Whoever is at the end follows what comes, until he scrolls up. What grows or glides down by itself is not he.
+    onScroll() {
+      if (this.near()) this.follow = true; else if (this.log.scrollTop < this.top) this.follow = false;
+      this.top = this.log.scrollTop;
+      this.seen();
     }
     bottom(now) {
+      this.follow = true;
       if (now) this.log.classList.add("still");
-      requestAnimationFrame(() => { this.log.scrollTop = this.log.scrollHeight; if (now) this.log.classList.remove("still"); });
+      requestAnimationFrame(() => { if (this.follow) this.log.scrollTop = this.log.scrollHeight; if (now) this.log.classList.remove("still"); });
     }
-    paint(event, quiet) {
-      if (event.kind === "message") this.paintMessage(event, quiet);
+    paint(event) {
+      if (event.kind === "message") this.paintMessage(event);
       else if (event.kind === "owner") this.paintOwner(event);
       else if (event.kind === "rating_request") this.paintRating(event);
       else if (event.kind === "rating") { this.log.querySelector(`[data-rate="${Number(event.of)}"]`)?.remove(); this.add(el("div", { class: "line" }, this.t.thanks)); }
@@ -690,21 +733,21 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       this.add(el("div", { class: "day" }, text));
     }
     dropChips() { for (const chips of this.log.querySelectorAll(".msg>.chips")) chips.remove(); }
-    paintMessage(event, quiet) {
+    paintMessage(event) {
       const mine = event.author === "shopper", t = this.t;
       if (mine) {
         this.dropChips();
         const waiting = this.pending.get(event.client_id);
-        if (waiting) { waiting.node.remove(); this.pending.delete(event.client_id); this.store.set(`q:${event.client_id}`, null); }
+        if (waiting) this.drop(waiting);
       }
       this.day(event.at);
       const by = mine ? "me" : event.author === "person" ? `p:${event.agent || ""}` : "bot";
       const time = new Date(event.at).toLocaleTimeString(this.lang_ === "zh" ? "zh-CN" : "en", { hour: "2-digit", minute: "2-digit", hour12: false });
       const name = mine ? t.you : event.author === "person" ? event.agent || t.person : t.bot;
-      const node = el("div", { class: `msg${mine ? " me" : ""}${by === this.lastBy ? " next" : ""}` }, el("span", { class: mine ? "sr" : "by" }, `${name} · ${time}`), ...this.content(event));
+      const node = event.node = el("div", { class: `msg${mine ? " me" : ""}${by === this.lastBy ? " next" : ""}` }, el("span", { class: mine ? "sr" : "by" }, `${name} · ${time}`), ...this.content(event));
       this.lastBy = by;
       if (!mine && event.buttons?.length) node.append(this.chips(event.buttons));
-      this.add(node, quiet || mine);
+      this.add(node, mine);
     }
     content(event) {
       const parts = [];
@@ -722,7 +765,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       return parts;
     }
     picture(url) {
-      const image = el("img", { class: "pic", src: url, alt: this.t.image, loading: "lazy", onload: () => this.bottom() });
+      const image = el("img", { class: "pic", src: url, alt: this.t.image, loading: "lazy", onload: () => { if (this.follow) this.bottom(); } });
       return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, image);
     }
     fileBox(item, url) {
@@ -751,7 +794,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       const who = { bot: t.online, pending: t.waiting, closed: t.online, person: fill(t.staffed, { agent: this.agent ? (this.lang_ === "zh" ? ` ${this.agent} ` : this.agent) : this.lang_ === "zh" ? "" : t.person }) }[this.owner];
       this.stateText.textContent = off && !this.line.stopped ? t.connecting : who;
       this.stateDot.className = `dot ${off && !this.line.stopped ? "off" : this.owner === "pending" ? "wait" : ""}`;
-      const note = this.state === "replaced" ? t.replaced : this.state === "offline" && (!navigator.onLine || this.line?.tries > 2) ? t.offline : this.notice;
+      const note = this.state === "replaced" ? t.replaced : this.state === "offline" && (!navigator.onLine || this.line?.tries > 2) ? t.offline : t[this.notice];
       this.noteBox.replaceChildren(...(note ? [note] : []));
       this.noteBox.hidden = !note;
       if (this.state === "replaced") this.noteBox.append(el("button", { type: "button", onclick: () => this.line.restart() }, t.here));
@@ -804,17 +847,30 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     sendText(text) { this.enqueue({ type: "message", text }); }
     enqueue(frame) {
       this.line.start();
-      const item = { ...frame, client_id: randomId(), locale: this.lang_, at: Date.now() };
-      this.store.set(`q:${item.client_id}`, JSON.stringify(item));
+      const item = { ...frame, client_id: randomId(), locale: this.lang_, at: Date.now(), who: this.who };
+      this.keep(item);
       this.dropChips();
       this.showPending(item);
       this.transmit(item);
       this.bottom();
     }
+    keep(item) { this.store.set(`q:${item.client_id}`, JSON.stringify({ ...item, node: undefined, status: undefined })); }
+    drop(item) {
+      item.node.remove();
+      this.pending.delete(item.client_id);
+      this.store.set(`q:${item.client_id}`, null);
+    }
+    // A guest's words may go on in the conversation of the customer he turns out to be; a customer's never in another's.
+    foreign(item) { return item.who && this.who && item.who !== this.who; }
+    claim(item) {
+      if (item.who) return;
+      item.who = this.who;
+      if (this.store.get(`q:${item.client_id}`)) this.keep(item);
+    }
     restore(key) { // written before the page was left, and perhaps never sent
       try {
         const item = JSON.parse(this.store.get(key));
-        if (item && Date.now() - item.at < 86400000) this.showPending(item); else this.store.set(key, null);
+        if (item && Date.now() - item.at < 86400000 && !this.foreign(item)) this.showPending(item); else this.store.set(key, null);
       } catch {
         this.store.set(key, null);
       }
@@ -832,7 +888,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     paintPending(item) {
       const t = this.t;
       if (item.failed) {
-        const retry = el("button", { class: "st bad", type: "button", onclick: () => { item.failed = false; this.paintPending(item); if (item.file) this.sendFile(item.file, item); else { this.store.set(`q:${item.client_id}`, JSON.stringify({ ...item, node: undefined, status: undefined })); this.transmit(item); } } }, item.why || t.failed);
+        const retry = el("button", { class: "st bad", type: "button", onclick: () => { item.failed = false; this.paintPending(item); if (item.file) this.sendFile(item.file, item); else { this.keep(item); this.transmit(item); } } }, fill(t[item.why || "failed"], { mb: Math.floor((this.maxUpload || 10485760) / 1048576) }));
         item.status.replaceWith(retry);
         item.status = retry;
         return;
@@ -841,28 +897,34 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       item.status.replaceWith(status);
       item.status = status;
     }
+    transmitAll(late) {
+      clearTimeout(this.lateTimer);
+      let held = false;
+      for (const item of this.pending.values()) if (item.who && !this.identity && !late) held = true; else this.transmit(item);
+      // A customer who is signed in again at once finds his words in his own conversation, not in a guest's.
+      if (held) this.lateTimer = setTimeout(() => this.transmitAll(true), 3000);
+    }
     transmit(item) {
-      if (item.failed || item.uploading || (item.file && !item.media)) return;
+      if (!this.pending.has(item.client_id) || item.acked || item.failed || item.uploading || (item.file && !item.media)) return;
       this.line.send({ type: item.type, client_id: item.client_id, text: item.text || "", token: item.token, media: item.media, locale: item.locale });
     }
     async sendFile(file, again) {
-      const t = this.t;
       this.line.start();
-      const item = again || { type: "message", text: "", client_id: randomId(), locale: this.lang_, at: Date.now(), file, preview: /^image\//.test(file.type) ? URL.createObjectURL(file) : null };
+      const item = again || { type: "message", text: "", client_id: randomId(), locale: this.lang_, at: Date.now(), who: this.who, file, preview: /^image\//.test(file.type) ? URL.createObjectURL(file) : null };
       item.uploading = true;
       if (!again) this.showPending(item); else this.paintPending(item);
       this.bottom();
       const fail = (why) => { item.uploading = false; item.failed = true; item.why = why; this.paintPending(item); };
-      if (this.maxUpload && file.size > this.maxUpload) return fail(fill(t.tooBig, { mb: Math.floor(this.maxUpload / 1048576) }));
+      if (this.maxUpload && file.size > this.maxUpload) return fail("tooBig");
       try {
         const { status, body } = await this.line.upload(file);
-        if (status !== 200) return fail({ 413: fill(t.tooBig, { mb: Math.floor((this.maxUpload || 10485760) / 1048576) }), 415: t.badType, 429: t.busy }[status] || t.uploadFailed);
+        if (status !== 200) return fail({ 413: "tooBig", 415: "badType", 429: "noMoreFiles" }[status] || "uploadFailed");
         item.media = [body.slip];
         item.uploading = false;
         this.paintPending(item);
         this.transmit(item);
       } catch {
-        fail(t.uploadFailed);
+        fail("uploadFailed");
       }
     }
   }

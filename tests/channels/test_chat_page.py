@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
@@ -15,14 +16,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 
 from bot.message import Reply
 from bot.settings import Settings
 from channels.app import GATEWAY, make_app
 from channels.rasa_client import RasaClient
 from tests.channels.fake_rasa import FakeRasa
-from tests.channels.test_web import QUICK, identity, photo, settings_for
+from tests.channels.test_web import OLD, QUICK, identity, photo, settings_for
 
 CHROMIUM = os.environ.get("KEFU_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
@@ -67,6 +68,8 @@ class Stage:
         self.rasa = FakeRasa(script)
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        self.limits: dict[str, Any] = {}
+        self.site: dict[str, Any] = {}
         self.app: web.Application
         self.server: TestServer
         self.port: int | None = None
@@ -84,9 +87,9 @@ class Stage:
         self.port = self.server.port
 
     def settings(self) -> Settings:
-        settings = settings_for(self.path)
+        settings = settings_for(self.path, **self.limits)
         settings.sites["demo"] = settings.sites["demo"].model_copy(
-            update={"origins": tuple(f"http://127.0.0.1:{port}" for port in HOSTS)}
+            update={"origins": tuple(f"http://127.0.0.1:{port}" for port in HOSTS), **self.site}
         )
         return settings
 
@@ -259,10 +262,12 @@ async def test_without_local_storage_the_chat_works_in_memory(stage: Stage) -> N
     assert stage.complaints == []
 
 
+NO_SOCKET = """window.WebSocket = class { constructor() {
+    setTimeout(() => this.onclose && this.onclose({code: 1006, reason: ''}), 5) } close() {} send() {} }"""
+
+
 async def test_where_no_websocket_goes_through_the_event_stream_does(stage: Stage) -> None:
-    refuse = """window.WebSocket = class { constructor() {
-        setTimeout(() => this.onclose && this.onclose({code: 1006, reason: ''}), 5) } close() {} send() {} }"""
-    async with stage.page(init=refuse) as page:
+    async with stage.page(init=NO_SOCKET) as page:
         await say(page, "hi")
         await expect(bubbles(page)).to_have_text(["hi", "echo: hi"], timeout=10000)
         await stage.restart()
@@ -362,6 +367,211 @@ async def test_a_file_that_is_no_picture_is_a_link_and_one_that_is_not_taken_is_
 
     assert "application/pdf" == stage.rasa.turns[0]["metadata"]["media"][0]["content_type"]
     assert stage.complaints == []
+
+
+async def test_whoever_sends_too_many_files_is_told_so_in_his_language(stage: Stage) -> None:
+    stage.limits = {"uploads_per_day": 1}
+    await stage.restart()
+    async with stage.page() as page:
+        await expect(page.get_by_role("textbox").first).to_be_visible()
+        picture = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo()}
+        await page.locator("input[type=file]").set_input_files(picture)
+        await expect(bubbles(page)).to_have_count(1)  # the answer
+        await page.locator("input[type=file]").set_input_files(picture)
+        await expect(page.get_by_role("button", name="已达到每天可发送的文件数上限")).to_be_visible()
+        await page.get_by_role("button", name="Switch to English").click()
+        await expect(page.get_by_role("button", name="No more files for today")).to_be_visible()
+
+    assert 1 == len(stage.rasa.turns)
+
+
+# who is signed in changes while something waits
+
+QUEUE = "Object.keys(localStorage).filter(key => key.includes(':q:')).length"
+
+
+def signed_in(sub: str | None, **claims: Any) -> str:
+    return "/chat?site=demo" + (f"&identity={identity(sub, **claims)}" if sub else "")
+
+
+@pytest.mark.parametrize(("before", "init"), [(None, None), ("c7", None), ("c7", NO_SOCKET)])
+async def test_what_waits_while_the_page_signs_in_goes_out_afterwards(
+    stage: Stage, before: str | None, init: str | None
+) -> None:
+    async with stage.page(signed_in(before), init=init) as page:
+        await say(page, "一")
+        await expect(bubbles(page)).to_have_count(2)
+        await stage.server.close()
+        await say(page, "二")
+        await page.evaluate("token => Kefu.identify(token)", identity("c7", exp=int(time.time()) + 900))
+        await expect(page.locator(".st")).to_have_text("发送中")
+        await stage.start()
+        await expect(bubbles(page)).to_have_text(["一", "echo: 一", "二", "echo: 二"], timeout=20000)
+        assert 0 == await page.evaluate(QUEUE)
+
+    assert [turn["message"] for turn in stage.rasa.turns] == ["一", "二"]
+    assert 1 == len({turn["sender"] for turn in stage.rasa.turns})
+    assert stage.rasa.turns[1]["metadata"]["customer"] == "site:c7"
+
+
+@pytest.mark.parametrize("refreshed", [True, False])
+async def test_what_waits_while_an_identity_is_refused_goes_out_once(stage: Stage, refreshed: bool) -> None:
+    async with stage.page(signed_in("c7")) as page:
+        await say(page, "一")
+        await expect(bubbles(page)).to_have_count(2)
+        if refreshed:
+            await page.evaluate(
+                "token => Kefu.on('identity_expired', () => setTimeout(() => Kefu.identify(token), 400))",
+                identity("c7", secret=OLD),
+            )
+        await stage.server.close()
+        await say(page, "二")
+        stage.site = {"secret": "the-secret-after-that-one-32-bytes"}  # what the page has is good no more
+        await stage.start()
+        want = ["一", "echo: 一", "二", "echo: 二"] if refreshed else ["二", "echo: 二"]
+        await expect(bubbles(page)).to_have_text(want, timeout=20000)
+        await expect(page.locator(".note")).to_be_visible(visible=not refreshed)
+        assert 0 == await page.evaluate(QUEUE)
+
+    assert [turn["message"] for turn in stage.rasa.turns] == ["一", "二"]
+    customers = [turn["metadata"].get("customer") for turn in stage.rasa.turns]
+    assert customers == ["site:c7", "site:c7" if refreshed else None]
+
+
+@pytest.mark.parametrize("later", [True, False])
+async def test_what_one_customer_could_not_send_goes_into_no_others_conversation(
+    stage: Stage, later: bool
+) -> None:
+    async with stage.page(signed_in("c7")) as page:
+        await say(page, "一")
+        await expect(bubbles(page)).to_have_count(2)
+        await stage.server.close()
+        await say(page, "秘密")
+        await expect(page.locator(".st")).to_have_text("发送中")
+        if later:  # on the next page
+            await page.goto("about:blank")
+            await stage.start()
+            await page.goto(stage.url + signed_in("c8"))
+        else:
+            await page.evaluate("token => Kefu.identify(token)", identity("c8"))
+            await expect(bubbles(page)).to_have_count(0)
+            await stage.start()
+        await say(page, "二")
+        await expect(bubbles(page)).to_have_text(["二", "echo: 二"], timeout=20000)
+        assert 0 == await page.evaluate(QUEUE)
+        await page.goto(stage.url + signed_in("c8", exp=int(time.time()) + 900))
+        await expect(bubbles(page)).to_have_text(["二", "echo: 二"])
+
+    assert [turn["message"] for turn in stage.rasa.turns] == ["一", "二"]
+
+
+async def test_the_word_about_a_lost_sign_in_goes_when_it_is_true_no_more(stage: Stage) -> None:
+    forged = identity("c7", secret="nobody's-secret-of-at-least-32-bytes")
+    async with stage.page() as page:
+        note = page.locator(".note")
+        await page.evaluate("token => Kefu.identify(token)", forged)
+        await expect(note).to_contain_text("登录已过期")
+        await page.get_by_role("button", name="Switch to English").click()
+        await expect(note).to_contain_text("Your sign-in has expired")
+        await page.evaluate("token => Kefu.identify(token)", identity("c7"))
+        await expect(note).to_be_hidden()
+        await page.evaluate("token => Kefu.identify(token)", forged)
+        await expect(note).to_be_visible()
+        await page.evaluate("Kefu.reset()")
+        await expect(note).to_be_hidden()
+        await say(page, "hi")
+        await expect(bubbles(page)).to_have_text(["hi", "echo: hi"])
+        await expect(note).to_be_hidden()
+
+    assert stage.rasa.turns[0]["metadata"].get("customer") is None
+
+
+# where the reader is
+
+
+async def news(stage: Stage, count: int, name: str = "news") -> None:
+    gateway, conversation = stage.app[GATEWAY], stage.rasa.turns[0]["sender"]
+    for n in range(count):
+        await gateway.say_as_system(conversation, Reply(text=f"{name} {n}"), key=f"{name}-{n}")
+
+
+FROM_END = "log => log.scrollHeight - log.scrollTop - log.clientHeight"
+TO_START = "log => { log.style.scrollBehavior = 'auto'; log.scrollTop = 0; }"
+
+
+async def test_earlier_messages_come_above_what_is_read_and_nothing_is_read_out_again(stage: Stage) -> None:
+    async with stage.page() as page:
+        await say(page, "hi")
+        await expect(bubbles(page)).to_have_count(2)
+        await news(stage, 120)
+        await page.reload()
+        await expect(bubbles(page)).to_have_count(50)
+        await asyncio.sleep(1)  # at rest at the end
+        log = page.locator(".log")
+        assert await log.evaluate(FROM_END) < 5
+        await log.evaluate(
+            "log => { window.live = []; new MutationObserver(() => live.push(log.getAttribute('aria-live')))"
+            ".observe(log, {attributes: true, attributeFilter: ['aria-live']}) }"
+        )
+        await log.evaluate(TO_START)
+        read = page.get_by_text("news 70", exact=True)
+        place = await read.bounding_box()
+        await page.get_by_role("button", name="查看更早的消息").press("Enter")
+        await expect(bubbles(page)).to_have_count(100)
+        await asyncio.sleep(1)
+        now = await read.bounding_box()
+        focused = await page.evaluate(
+            "document.querySelector('kefu-chat').shadowRoot.activeElement?.className"
+        )
+        live = await page.evaluate("live")
+        await news(stage, 1, "later")
+        await expect(bubbles(page)).to_have_count(101)
+        await asyncio.sleep(0.5)
+        later = await read.bounding_box()
+
+    assert place and now and later
+    assert abs(now["y"] - place["y"]) < 40 and abs(later["y"] - now["y"]) < 5
+    assert "log" in (focused or "").split() and live == ["off", "polite"]
+
+
+async def test_a_picture_that_comes_in_moves_only_a_reader_who_is_at_the_end(stage: Stage) -> None:
+    came = asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        await came.wait()
+        await route.continue_()
+
+    async with stage.page() as page:
+        await say(page, "hi")
+        await expect(bubbles(page)).to_have_count(2)
+        await news(stage, 30)
+        await page.locator("input[type=file]").set_input_files(
+            {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo(size=(300, 400))}
+        )
+        await expect(bubbles(page)).to_have_count(33)
+        await page.route("**/media/**", slow)
+        log, picture = page.locator(".log"), page.locator("img.pic")
+        loaded = "image => image.complete && image.naturalWidth > 0"
+        await page.reload()
+        await expect(bubbles(page)).to_have_count(33)
+        await asyncio.sleep(1)
+        assert not await picture.evaluate(loaded)
+        came.set()
+        await picture.evaluate("image => image.decode()")
+        await asyncio.sleep(1)
+        assert await picture.evaluate(loaded) and await log.evaluate(FROM_END) < 5  # he was at the end
+
+        came.clear()
+        await news(stage, 5, "later")
+        await page.reload()
+        await expect(bubbles(page)).to_have_count(38)
+        await asyncio.sleep(1)
+        await log.evaluate(TO_START)
+        await asyncio.sleep(0.3)
+        came.set()
+        await picture.evaluate("image => image.decode()")
+        await asyncio.sleep(1)
+        assert await picture.evaluate(loaded) and await log.evaluate("log => log.scrollTop") < 5
 
 
 # on a shop's page
