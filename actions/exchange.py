@@ -18,7 +18,8 @@ from actions.items import (
     need_reason,
 )
 from actions.names import intent_of
-from actions.orders import hear_order, means_other_one, need_order
+from actions.orders import hear_order, need_order
+from actions.other_one import means_other_one
 from actions.plans import act_on_consent, hear_consent, judge, person_button, propose
 from actions.tasks import Option, Task
 from actions.topic import Talk, TopicAction

@@ -16,7 +16,7 @@ from actions.answer import answer_if_sure, running_service
 from actions.human import give_to_person
 from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
-from actions.orders import SENT_WRONG, WRONG_ORDER
+from actions.other_one import SENT_WRONG, WRONG_ORDER
 from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, say
 from actions.topic import PLAIN_STOP

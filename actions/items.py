@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from actions.orders import NAMED_OTHER, OTHER_ONE, has_chosen, means_other_one, means_other_order
+from actions.orders import has_chosen
+from actions.other_one import NAMED_OTHER, OTHER_ONE, means_other_one, means_other_order
 from actions.tasks import Option
 from actions.topic import ASIDES, GOALS, QUESTION, SURE, Talk
 from bot.consent import read_consent

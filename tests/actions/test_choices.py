@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from actions.items import hear_opened
-from actions.orders import _numbers, means_other_one, means_other_order, read_day, read_period, refer
+from actions.order_days import read_day, read_period
+from actions.order_numbers import read_numbers
+from actions.orders import refer
+from actions.other_one import means_other_one, means_other_order
 from actions.tasks import Task
 from actions.turn import Turn
 from bot.orders.shop.samples import sample
@@ -308,7 +311,7 @@ async def test_what_is_denied_is_not_returned(world, shopper):
     ],
 )
 def test_of_several_numbers_what_is_not_denied(text, entities, numbers):
-    assert numbers == _numbers(told(text, "consent", FIRST, order_number=entities))
+    assert numbers == read_numbers(told(text, "consent", FIRST, order_number=entities))
 
 
 @pytest.mark.parametrize(
@@ -322,12 +325,12 @@ def test_of_several_numbers_what_is_not_denied(text, entities, numbers):
     ],
 )
 def test_a_phone_is_no_order_number(text, entities):
-    assert [] == _numbers(told(text, "order_number", **entities))
+    assert [] == read_numbers(told(text, "order_number", **entities))
 
 
 @pytest.mark.parametrize("text", [FIRST, "8123 4567 8901 23456", f"手机13812345678，订单{FIRST}"])
 def test_an_order_number_is_none(text):
-    assert [FIRST] == _numbers(told(text, "order_number"))
+    assert [FIRST] == read_numbers(told(text, "order_number"))
 
 
 async def test_a_phone_where_the_number_was_asked_for_costs_no_try_and_is_kept(world, shopper):
