@@ -124,8 +124,14 @@ class InvoiceForm(TopicAction):
     operations = (Operation.SEND_INVOICE,)
 
     async def hear(self, talk: Talk) -> bool:
-        heard = [hear_order(talk), self.hear_particulars(talk)]
+        heard = [not self._is_tax_number(talk) and hear_order(talk), self.hear_particulars(talk)]
         return any(heard) or hear_consent(talk)
+
+    def _is_tax_number(self, talk: Talk) -> bool:
+        """Whether the message is the tax number that was asked for: fifteen digits look like an order's number."""
+        said = unicodedata.normalize("NFKC", talk.turn.text).strip(" ,.。")
+        asked = talk.task.asked == "invoice_tax" and not talk.turn.pressed
+        return asked and TAX_NUMBER.fullmatch(said) is not None
 
     def hear_particulars(self, talk: Talk) -> bool:
         """Kind, title, tax number and e-mail, in any order and several at once."""

@@ -71,11 +71,14 @@ async def _rotate_table(
     columns = (*keys, *json_columns, *text_columns)
     as_text = {c: f"CAST({c} AS TEXT) AS {c}" if c in json_columns else c for c in columns}
     order = ", ".join(keys)
-    count, offset = 0, 0
+    # Goes on behind the last row, not after so many: rows that leave meanwhile must not let others slip by.
+    behind = f"WHERE ({order}) > ({', '.join(f':last_{key}' for key in keys)})"
+    count = 0
+    last: dict[str, Any] = {}
     while True:
-        query = f"SELECT {', '.join(as_text[c] for c in columns)} FROM {name} ORDER BY {order} LIMIT {_BATCH} OFFSET {offset}"  # noqa: S608 - names are ours
+        query = f"SELECT {', '.join(as_text[c] for c in columns)} FROM {name} {behind if last else ''} ORDER BY {order} LIMIT {_BATCH}"  # noqa: S608 - names are ours
         async with engine.begin() as connection:
-            rows = (await connection.execute(text(query))).mappings().all()
+            rows = (await connection.execute(text(query), last)).mappings().all()
             for row in rows:
                 new: dict[str, Any] = {}
                 for column in json_columns:
@@ -101,4 +104,4 @@ async def _rotate_table(
                 count += 1
         if len(rows) < _BATCH:
             return count
-        offset += _BATCH
+        last = {f"last_{key}": rows[-1][key] for key in keys}

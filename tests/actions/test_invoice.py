@@ -198,6 +198,17 @@ async def test_the_phone_that_proves_the_order_is_no_tax_number(world, shopper):
     assert "税号" in talk.text and "确认" not in talk.buttons
 
 
+async def test_a_tax_number_of_digits_alone_is_no_other_order(world, shopper):
+    talk = await begin(shopper(), "invoice_delivered")
+    await talk.say("公司，杭州小树科技有限公司")
+    assert "税号" in talk.text
+    await talk.say("110108123456789", entities={"order_number": "110108123456789"})
+    await talk.say("fin@example.org")
+
+    assert "110108123456789" in talk.text and sample("invoice_delivered").number in talk.text
+    assert "确认" in talk.buttons
+
+
 async def test_a_new_company_replaces_the_one_it_denies(world, shopper):
     talk = await begin(shopper(), "invoice_delivered", COMPANY)
     await talk.say("不是杭州小树科技有限公司，是杭州大树科技有限公司", "correct")

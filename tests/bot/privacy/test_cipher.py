@@ -12,12 +12,13 @@ import pytest
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from bot.database import make_engine, now_ms
 from bot.exceptions import PrivacyError
 from bot.message import Inbound
 from bot.migrations import upgrade
+from bot.privacy import rotation
 from bot.privacy.cipher import MARK, Cipher, load_cipher
 from bot.privacy.retention import purge
 from bot.privacy.rotation import rotate
@@ -36,9 +37,9 @@ class NoDialogue:
         return []
 
 
-async def write(path: Path, *keys: str) -> Settings:
-    """One message through a gateway's `receive`, with these keys."""
-    settings = Settings(data_dir=path, privacy=PrivacySettings(keys=keys))
+async def write(path: Path, *keys: str, **more: Any) -> Settings:
+    """Three messages through a gateway's `receive`, with these keys."""
+    settings = Settings(data_dir=path, privacy=PrivacySettings(keys=keys), **more)
     engine = make_engine(settings.sqlalchemy_url, settings.privacy)
     await upgrade(engine)
     gateway = Gateway(Store(engine), NoDialogue())
@@ -87,6 +88,44 @@ async def test_rows_from_before_the_encryption_stay_readable_and_rotation_seals_
 
     assert done["conversation_events"] == 6 and done["inbox"] == 6
     assert len(await read(settings, NEW)) == 6  # the old key is not needed any more
+
+
+async def test_no_row_slips_by_when_others_leave_during_a_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = await write(tmp_path, OLD)
+    both = Settings(data_dir=tmp_path, privacy=PrivacySettings(keys=(NEW, OLD)))
+    engine = make_engine(both.sqlalchemy_url, both.privacy)
+    monkeypatch.setattr(rotation, "_BATCH", 1)
+    left = False
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def purge(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        nonlocal left
+        if statement.startswith("UPDATE conversation_events") and not left:
+            left = True  # the first row is done, and goes before the next is read
+            connection.exec_driver_sql("DELETE FROM conversation_events WHERE seq = 1")
+
+    assert (await rotate(engine, both))["conversation_events"] == 3
+    await engine.dispose()
+
+    assert left
+    assert await read(settings, NEW) == [f"{SECRET} {n}" for n in (1, 2)]
+
+
+@pytest.mark.services
+async def test_keys_rotate_in_postgresql(
+    tmp_path: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "_BATCH", 1)
+    settings = await write(tmp_path, OLD, database_url=postgresql_url)
+    both = settings.model_copy(update={"privacy": PrivacySettings(keys=(NEW, OLD))})
+    engine = make_engine(both.sqlalchemy_url, both.privacy)
+    done = await rotate(engine, both)
+    await engine.dispose()
+
+    assert done["conversation_events"] == 3 and done["inbox"] == 3
+    assert sorted(await read(settings, NEW)) == [f"{SECRET} {n}" for n in range(3)]
 
 
 async def test_without_the_right_key_nothing_is_shown_and_the_remedy_is_named(tmp_path: Path) -> None:
