@@ -394,7 +394,11 @@ def signed_in(sub: str | None, **claims: Any) -> str:
     return "/chat?site=demo" + (f"&identity={identity(sub, **claims)}" if sub else "")
 
 
-@pytest.mark.parametrize(("before", "init"), [(None, None), ("c7", None), ("c7", NO_SOCKET)])
+@pytest.mark.parametrize(
+    ("before", "init"),
+    [(None, None), ("c7", None), ("c7", NO_SOCKET)],
+    ids=["guest", "customer", "customer by event stream"],
+)
 async def test_what_waits_while_the_page_signs_in_goes_out_afterwards(
     stage: Stage, before: str | None, init: str | None
 ) -> None:
