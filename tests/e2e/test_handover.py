@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,34 +237,38 @@ async def test_what_is_approved_reaches_the_shopper_with_its_receipt(
             heard += "".join(reply.text for reply in await shopper.client.waiting(0.5))
 
 
-async def test_outside_the_hours_a_time_is_promised_and_the_desk_sees_it(
-    tmp_path_factory: pytest.TempPathFactory, language: str
-) -> None:
-    """A desk that opens the day after tomorrow: the shopper hears when, is asked for what is missing; it is kept."""
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    """A desk that opens the day after tomorrow."""
     day = (datetime.now(UTC) + timedelta(days=2)).strftime("%a").lower()
-    closed = Assistant.start(
+    one = Assistant.start(
         tmp_path_factory.mktemp("closed"), KEFU_HANDOFF__HOURS__WEEK=f'{{"{day}": ["09:00-18:00"]}}'
     )
-    try:
-        async with (
-            aiohttp.ClientSession(),
-            WebClient(closed.url("gateway"), locale=language, timeout=40) as client,
-        ):
-            shopper = Shopper(client, language)
-            said = await shopper.say(PERSON[language])
-            assert "pending" == said.owner
-            assert {"zh": "上班", "en": "back at"}[language] in said.text and "9:00" in said.text
-            assert {"zh": "订单号", "en": "order number"}[language] in said.text
-            await shopper.say(STATUS.number)
-            async with desk(closed, language) as page:
-                panel = await side_panel(page, str(client.conversation), f"closed-{language}")
-                assert {"zh": "顾客要求人工", "en": "asked for a person"}[language] in panel
-                assert {"zh": "已承诺答复", "en": "Reply promised by"}[language] in panel
-                assert STATUS.number in await page.inner_text(".log")
-                await page.keyboard.press("c")
-                await page.wait_for_selector(".write textarea")
-                await page.keyboard.type("on it")
-                await page.keyboard.press("Enter")
-                await page.wait_for_selector(".side .tag.grn")  # kept
-    finally:
-        closed.stop()
+    yield one
+    one.stop()
+
+
+async def test_outside_the_hours_a_time_is_promised_and_the_desk_sees_it(
+    closed: Assistant, language: str
+) -> None:
+    """The shopper hears when somebody will be there, and is asked for what is missing; the promise is kept."""
+    async with (
+        aiohttp.ClientSession(),
+        WebClient(closed.url("gateway"), locale=language, timeout=40) as client,
+    ):
+        shopper = Shopper(client, language)
+        said = await shopper.say(PERSON[language])
+        assert "pending" == said.owner
+        assert {"zh": "上班", "en": "back at"}[language] in said.text and "9:00" in said.text
+        assert {"zh": "订单号", "en": "order number"}[language] in said.text
+        await shopper.say(STATUS.number)
+        async with desk(closed, language) as page:
+            panel = await side_panel(page, str(client.conversation), f"closed-{language}")
+            assert {"zh": "顾客要求人工", "en": "asked for a person"}[language] in panel
+            assert {"zh": "已承诺答复", "en": "Reply promised by"}[language] in panel
+            assert STATUS.number in await page.inner_text(".log")
+            await page.keyboard.press("c")
+            await page.wait_for_selector(".write textarea")
+            await page.keyboard.type("on it")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector(".side .tag.grn")  # kept
