@@ -60,6 +60,11 @@ TALK = re.compile(
     r"了|吗|呢|吧|的|您|你|我|他|她|这|那|不|错|谢|请|麻烦|抱歉|对不起|您好|是|地址|收到|尽快|快[点递]|加急|急|马上|包裹|包邮|单位|易碎|方便|周[一二三四五六日末]|星期"
     r"|[今明后]天|万分|辛苦|拜托|帮忙|更正|修改|改成|写|填|号码|电话|手机|订单|门牌|丰巢|菜鸟|驿站|自提|代收|本人|同上|上午|下午|晚上|左右|附近|对面|旁边"
 )
+# "…100号可以吗": asked behind the place. What asks inside of it is a sentence: "这个退货的话怎么弄", "十一号可以".
+ASKS_AFTER = re.compile(
+    r"\s*(?:这样|这个地址)?(?:可以|(?:可以|行|好|对|能改|能送|是)?的?(?:吗|嘛|么|吧|不))\s*[?？]*$"
+)
+SENTENCE = re.compile(r"[?？]|[吗呢]|怎么|怎样|如何|什么|为何|的话|可以|意思|显示|路上|路途")
 TALK_EN = frozenset(
     [
         "a", "about", "at", "live", "living", "moved", "moving", "staying", "actually", "address", "an", "and",
@@ -335,11 +340,13 @@ def _chinese(text: str) -> dict[str, str] | None:
     match = REGION.match(joined)
     if match is None:
         return None
-    street = match["street"].strip()
+    street = ASKS_AFTER.sub("", match["street"].strip())
+    if SENTENCE.search(street):
+        return None
     if (
         not STREET_SIGN.search(street)
         or len(street) < 3
-        or not (re.search(r"\d|[一二三四五六七八九十]", street) or match["city"])
+        or not (re.search(r"\d|[一二三四五六七八九十]", street) or _says_place(match))
     ):
         return None
     region = _region(match)
@@ -348,6 +355,11 @@ def _chinese(text: str) -> dict[str, str] | None:
     found |= region
     found["street"] = street
     return found
+
+
+def _says_place(match: re.Match[str]) -> bool:
+    """Whether the town is written as in an address: "杭州市", "杭州西湖区"; "在发往杭州的路上" is none."""
+    return bool(match["city"]) and (match["city"][-1] in "市州盟区" or bool(match["district"]))
 
 
 def _region(match: re.Match[str]) -> dict[str, str] | None:

@@ -73,10 +73,21 @@ def test_english_addresses(text: str, street: str, city: str, postcode: str | No
         "什么时候发货",
         "杭州",
         "哈" * 5000,
+        "请问我的订单是不是已经在发往乌鲁木齐的路上?",
+        "问一下，我刚买的平板如果想退货的话怎么弄?",
+        "他那个显示的是十一号可以送到可以吗",
+        "已经到了上海的路边了吗",
     ],
 )
 def test_what_is_no_address(text: str) -> None:
     assert read_address(text) is None
+
+
+@pytest.mark.parametrize("asked", ["可以吗", "行吗？", "可以吧", "这样可以吗?", "，可以不"])
+def test_a_question_behind_the_place_is_none_of_it(asked: str) -> None:
+    found = read_address(f"改到杭州市西湖区文三路100号{asked}")
+
+    assert found is not None and ("杭州市", "文三路100号") == (found["city"], found["street"])
 
 
 @given(st.text(max_size=400))
