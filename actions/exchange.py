@@ -21,7 +21,7 @@ from actions.names import intent_of
 from actions.orders import hear_order, need_order
 from actions.other_one import means_other_one
 from actions.plans import act_on_consent, hear_consent, judge, person_button, propose
-from actions.tasks import Option, Task
+from actions.tasks import Option, Task, wish
 from actions.topic import Talk, TopicAction
 from bot.formats import format_money
 from bot.identity import ProofLevel
@@ -195,15 +195,8 @@ def one_at_a_time(talk: Talk, order: Order, chosen: list[RequestLine]) -> list[R
     rest = []
     for one in chosen[1:]:
         line = next(line for line in order.lines if line.id == one.line_id)
-        waiting = {
-            "intent": intent_of(task.topic),
-            "confidence": 1.0,
-            # "两件都换大一码" says the option of each; after a button there is only the item to name.
-            "text": said or in_language(line.title, talk.language),
-            "whole": "",
-            "entities": [],
-            "at": talk.turn.at,
-        }
+        # "两件都换大一码" says the option of each; after a button there is only the item to name.
+        text = said or in_language(line.title, talk.language)
         rest.append(
             Task(
                 topic=task.topic,
@@ -212,7 +205,7 @@ def one_at_a_time(talk: Talk, order: Order, chosen: list[RequestLine]) -> list[R
                 reason=task.reason,
                 media=task.media,
                 values={"rest_of": order.number},
-                waiting=waiting,
+                waiting=wish(intent_of(task.topic), text, talk.turn.at),
             )
         )
     stack.tasks[-1:-1] = reversed(rest)

@@ -16,7 +16,7 @@ from actions.answer import answer_if_sure, running_service
 from actions.human import give_to_person
 from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
-from actions.other_one import SENT_WRONG, WRONG_ORDER
+from actions.other_one import names_wrong_order
 from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, say
 from actions.topic import PLAIN_STOP
@@ -94,9 +94,7 @@ class ActionFallback(Action):
             return []
         if turn.intent in ("affirm", "deny", "stop") and not busy:
             return [*self._stray_answer(dispatcher, tracker, turn), SlotSet("misses", 0)]
-        said = fold(turn.text)
-        wrong_order = WRONG_ORDER.search(said) and not SENT_WRONG.search(said)
-        if not busy and (turn.values("order_number") or wrong_order):
+        if not busy and (turn.values("order_number") or names_wrong_order(fold(turn.text))):
             return [FollowupAction(wanted_form(turn))]
         if turn.intent == "context_only" and "action_answer" in previous_actions(tracker):
             return [FollowupAction("action_answer")]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from actions.names import intent_of
-from actions.tasks import Task
+from actions.tasks import Task, wish
 from actions.topic import Talk
 from actions.turn import Turn
 from bot.identity.guard import normalize_order_number, order_key
@@ -22,9 +22,8 @@ _NAMES = r"(?:订单编?号?码?|单号|the|my|order|number|是|要|退|换|取�
 # In front of a number and behind it: it is not the one. The others say so only beside a second number, for
 # "A不对，少了一件" and "为什么不退A的钱" speak of A.
 NOT_NUMBER = re.compile(rf"(?:(?<!是)不是|\binstead of|\brather than)\s*{_NAMES}")
-NOT_NUMBER_EN = re.compile(
-    rf"(?:\bnot|n't)\s*{_NAMES}"
-)  # and no more: "why hasn't order A shipped" speaks of A
+# In English only when no more follows: "why hasn't order A shipped" speaks of A.
+NOT_NUMBER_EN = re.compile(rf"(?:\bnot|n't)\s*{_NAMES}")
 NO_MORE = re.compile(r"\s*(?:[,.;!?]|$|(?:but|it'?s|it is|sorry)\b)")
 NOT_THIS_NUMBER = re.compile(rf"(?:不要?[退换]|别[退换]|除了|\bexcept|\bkeep)\s*{_NAMES}")
 MISTYPED = re.compile(
@@ -101,17 +100,14 @@ def put_off_others(talk: Talk, numbers: Sequence[str]) -> None:
         Task(
             topic=task.topic,
             order_number=one,
-            waiting={
-                "intent": intent,
-                "confidence": turn.confidence,
-                "text": one,  # what was said of items and reasons may be the first one's, so that is asked
-                "whole": turn.whole or turn.text,
-                "entities": [{"entity": "order_number", "value": one}],
-                "at": turn.at,
-            },
+            # What was said of items and reasons may be the first one's, so that is asked.
+            waiting=wish(
+                intent, one, turn.at, confidence=turn.confidence, whole=turn.whole or turn.text,
+                entities=[{"entity": "order_number", "value": one}],
+            ),
         )
         for one in others
-    ]
+    ]  # fmt: skip
     task.values["said_others"] = others
     talk.stack.put_off(waiting)
     talk.noted = True

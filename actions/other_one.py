@@ -41,16 +41,20 @@ OTHER_ONE = re.compile(
     r"|(?:^|[,.;!?]\s*|\b(?:no|sorry|oops|wait|actually) )(?:(?:that'?s|that is|it'?s|this is) )?(?:the )?wrong one(?=\s*(?:[,.;!?]|$))",
     re.I,
 )
+_SENT_EN = (
+    r"\b(?:sent|shipped|delivered|got|received?|gave me|arrived|mailed|packed|bought|ordered|(?:you|they) (?:send|ship|deliver|give))\b"
+    r"[^,.;!?]{0,40}"
+)
 # What the shop sent, or what was bought: that is a reason, and the item of the task stays.
 SENT_WRONG = re.compile(
     r"(?:买|拍|订|定|发|寄|送|给|收|到|来|货|要|下单)(?:到|来|过|了|我|我们)*的[^,，。;；!！?？]{0,6}不是|[发寄送给配拿装]错|(?:你们|商家|卖家|店家|店铺|仓库|快递员?|物流)[^,，。;；!！?？]{0,8}(?:错|不是)"
-    r"|\b(?:sent|shipped|delivered|got|received?|gave me|arrived|mailed|packed|bought|ordered|(?:you|they) (?:send|ship|deliver|give))\b[^,.;!?]{0,40}\b(?:wrong|not)\b"
+    rf"|{_SENT_EN}\b(?:wrong|not)\b"
     r"|\bwrong (?:one|order|item) (?:was|has|got|came|arrived)\b",
     re.I,
 )
 SENT_OTHER = re.compile(
     r"(?:[发寄送]|收到|到手|[买拍订])[到过来了我给的是成]*另"
-    r"|\b(?:sent|shipped|delivered|got|received?|gave me|arrived|mailed|packed|bought|ordered|(?:you|they) (?:send|ship|deliver|give))\b[^,.;!?]{0,40}\bother\b",
+    rf"|{_SENT_EN}\bother\b",
     re.I,
 )
 WRONG_NUMBER = re.compile(
@@ -60,6 +64,11 @@ WRONG_NUMBER = re.compile(
 MENDS = re.compile(r"^\W*(?:no|not|sorry|oops|wait|actually|my mistake)\b", re.I)
 
 
+def names_wrong_order(text: str) -> re.Match[str] | None:
+    """Where a folded text says that the order is the wrong one; None when it speaks of what the shop sent."""
+    return None if SENT_WRONG.search(text) else WRONG_ORDER.search(text)
+
+
 def means_other_order(talk: Talk) -> bool:
     """Whether the message says that another order is meant. "You sent me the wrong order" is a reason."""
     text = fold(talk.turn.text)
@@ -67,8 +76,8 @@ def means_other_order(talk: Talk) -> bool:
         return False
     if WRONG_NUMBER.search(text):
         return True
-    found = WRONG_ORDER.search(text)
-    if found is None or SENT_WRONG.search(text):
+    found = names_wrong_order(text)
+    if found is None:
         return False
     # Asked why, "the wrong order" is what came, unless it begins like a correction.
     return talk.task.asked != "reason" or "wrong" not in found[0] or MENDS.search(text) is not None

@@ -52,6 +52,19 @@ class Task(BaseModel):
         self.misses = 0
 
 
+def wish(
+    intent: str,
+    text: str,
+    at: float,
+    *,
+    confidence: float = 1.0,
+    whole: str = "",
+    entities: Iterable[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """What `Task.waiting` keeps of a wish: `text` says it, `whole` is the message it stood in, at `at` (seconds)."""
+    return {"intent": intent, "confidence": confidence, "text": text, "whole": whole, "entities": list(entities), "at": at}  # fmt: skip
+
+
 class Stack:
     """The tasks of a conversation, the one being worked on last."""
 

@@ -28,7 +28,7 @@ from actions.notes import recall_note
 from actions.packet import task_facts
 from actions.refusals import explain_refusal
 from actions.services import Services, get_services
-from actions.tasks import Option, Stack, Task
+from actions.tasks import Option, Stack, Task, wish
 from actions.turn import LISTENING, Turn, read_turn
 from bot.context import FLOWS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
@@ -535,22 +535,18 @@ def _of_order(task: Task, talk: Talk) -> str:
 def put_off(stack: Stack, turn: Turn, wishes: Sequence[dict[str, Any]]) -> bool:
     """Keep wishes for after the task on top; whether there was any."""
     tasks = []
-    for wish in wishes:
-        part = turn.part_of(wish)
+    for one in wishes:
+        part = turn.part_of(one)
         tasks.append(
             Task(
-                topic=TOPICS[wish["intent"]],
+                topic=TOPICS[one["intent"]],
                 order_number=part.value("order_number"),
-                waiting={
-                    "intent": wish["intent"],
-                    "confidence": wish["confidence"],
-                    "text": part.text,
-                    "whole": turn.text,
-                    "entities": list(part.entities),
-                    "at": turn.at,
-                },
+                waiting=wish(
+                    one["intent"], part.text, turn.at, confidence=one["confidence"], whole=turn.text,
+                    entities=part.entities,
+                ),
             )
-        )
+        )  # fmt: skip
     stack.put_off(tasks)
     return bool(tasks)
 
