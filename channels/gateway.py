@@ -199,6 +199,7 @@ class Gateway:
         refuse: bool = False,
         along: Along | None = None,
         keep_held: bool = False,
+        guess: str | None = None,
     ) -> Received:
         """Store a message; it is safe when this returns. The same `dedup_key` is one message.
 
@@ -207,7 +208,7 @@ class Gateway:
         `along` is done in the same transaction, for a message that is new. A shopper over the limits is
         refused when the channel can say so (`refuse`); else the message is kept, read by people only, and
         answered with the wish for patience, once a minute. `keep_held`: what is held stays so, because the channel
-        takes it along itself.
+        takes it along itself. `guess`: the language as long as the shopper has said nothing in one.
 
         Raises:
             TooMany: so many messages wait that another would only make it worse; or, with `refuse`, this
@@ -229,7 +230,7 @@ class Gateway:
         async with self.store.write() as connection:
             conversation = await self.store.open_conversation(
                 connection, inbound.channel, inbound.account, inbound.shopper,
-                locale=locale, guess=language_of(said), customer=inbound.customer,
+                locale=locale, guess=guess or language_of(said), customer=inbound.customer,
             )  # fmt: skip
             message_id = new_id()
             inserted = await connection.execute(

@@ -331,9 +331,7 @@ class TelegramChannel:
     ) -> None:
         sender = sender or message["from"]
         shopper = str(int(message["chat"]["id"]))
-        known = await self._gateway.store.find_conversation(self.name, account.name, shopper)
         code = str(sender.get("language_code") or "")
-        locale = ("zh" if code.lower().startswith("zh") else "en") if code else None
         await self._gateway.receive(
             Inbound(
                 channel=self.name,
@@ -343,13 +341,12 @@ class TelegramChannel:
                 text=text,
                 payload=payload,
                 files=files,
-                # The telephone's language counts only as long as the shopper has said nothing in one.
-                locale=None if known is not None and known.locale else locale,
                 customer=f"telegram:{shopper}",
                 source=hashlib.sha256(f"telegram:{shopper}".encode()).hexdigest()[:32],
                 at=now_ms(),
             ),
             raw=json.dumps(message, ensure_ascii=False),
+            guess=("zh" if code.lower().startswith("zh") else "en") if code else None,  # the telephone's
         )
 
     def _started(self, text: str) -> tuple[str, str | None]:

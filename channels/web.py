@@ -168,7 +168,7 @@ class WebChannel:
             guest = self.tokens.visitor(token, site)
         else:
             token, guest = self.tokens.new_visitor(site)
-        visitor = guest
+        visitor, before = guest, None
         identity = hello.get("identity")
         if identity:
             visitor = self.tokens.identity(str(identity), site)
@@ -180,6 +180,7 @@ class WebChannel:
                 )
                 if known is not None:
                     self.gateway.wake.wake(known.id, left=guest.shopper)
+                    before = None  # it came along
         locale = hello.get("locale")
         async with self.gateway.store.write() as connection:
             conversation = await self.gateway.store.open_conversation(
@@ -187,7 +188,6 @@ class WebChannel:
                 locale=str(locale)[:16] if locale else None, customer=visitor.customer,
             )  # fmt: skip
         if visitor.customer is not None:
-            before = await self.gateway.store.find_conversation(self.name, site, guest.shopper)
             await link_by_identity(self.gateway, conversation, before)
         return visitor, token, conversation
 
