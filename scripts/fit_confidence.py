@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from bot.generator.answering import BACKGROUND, Answerer, document_of, plain_text
+from bot.generator.answering import BACKGROUND, Answerer
 from bot.generator.calibration import auroc, e_aurc, ece
 from bot.generator.confidence import FUSION_FILE, GENERATED_FEATURES, READ_FEATURES, Fusion, Logistic
 from bot.generator.correctness import holds_gold
 from bot.generator.dialogues import Question
 from bot.generator.ordering import READ, reordered
+from bot.generator.pieces import pieces_of, scored
 from bot.generator.reranker import load_reranker
 from bot.generator.reranker_training import score_trunks
 from bot.generator.shops import held_out, read_shop, shop_files
@@ -38,6 +39,7 @@ from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge, default_cache
 from bot.knowledge.encoders import EmbeddingCache
 from bot.knowledge.hybrid import HybridRetriever
+from bot.knowledge.markdown import plain_text
 from bot.knowledge.retriever import Hit
 from bot.message import Language
 
@@ -71,11 +73,12 @@ class Asked:
         self.hits: list[Hit] = answerer.retriever.search(
             question.question, language=question.language, limit=BACKGROUND
         )
-        self.read: list[float] | None = None
+        self.pieces = [pieces_of(question.question, hit) for hit in self.hits[:READ]]
+        self.read: list[Hit] | None = None
 
     def ordered(self, weight: float | None) -> list[Hit]:
         """The hits; with a weight, after the reranker."""
-        return self.hits if weight is None or self.read is None else reordered(self.hits, self.read, weight)
+        return self.hits if weight is None or self.read is None else reordered(self.read, weight)
 
     def finds(self, weight: float | None) -> bool:
         """Whether the first hit is a section that the question names."""
@@ -167,8 +170,9 @@ def read_hits(asked: Sequence[Asked], models: Path) -> None:
     assert reranker is not None
     wanted: dict[str, dict[str, None]] = defaultdict(dict)
     for one in asked:
-        for hit in one.hits[:READ]:
-            wanted[document_of(hit.chunk)][one.question.question] = None
+        for piece in one.pieces:
+            for document in piece.documents:
+                wanted[document][one.question.question] = None
     trunks = []
     for document, questions in wanted.items():
         listed = list(questions)
@@ -182,7 +186,8 @@ def read_hits(asked: Sequence[Asked], models: Path) -> None:
             scores |= {(trunk.document, q): s for (q, _), s in zip(trunk.questions, found, strict=True)}
         print(f"  read {min(start + 50, len(trunks))}/{len(trunks)} sections", flush=True)
     for one in asked:
-        one.read = [scores[document_of(h.chunk), one.question.question] for h in one.hits[:READ]]
+        found = [scores[d, one.question.question] for piece in one.pieces for d in piece.documents]
+        one.read = [*scored(one.pieces, found), *one.hits[READ:]]
 
 
 def fit(rows: Sequence[dict[str, Any]], names: tuple[str, ...], c: float) -> Logistic:

@@ -37,12 +37,14 @@ from bot.generator.confidence import (
 from bot.generator.evidence import Evidence
 from bot.generator.injection import looks_like_injection, without_injection
 from bot.generator.ordering import ANSWERS, READ, about, close, reordered, was_read
+from bot.generator.pieces import pieces_of, scored
 from bot.generator.products import products_left_open
 from bot.generator.prompt import build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
 from bot.knowledge.extract import focus
+from bot.knowledge.markdown import plain_text
 from bot.knowledge.retriever import Hit, Retriever
 from bot.message import Language
 
@@ -265,15 +267,17 @@ class Answerer:
         with their log-odds, the likeliest first; and whether the generator may be asked for more."""
         if self.fusion.reranked is None or not isinstance(self.generator, Reranking):
             return hits, [], True
-        first = hits[:READ]
-        documents = [*(document_of(h.chunk) for h in first), *(document(f.title, f.text) for f in facts)]
+        pieces = [pieces_of(query, hit) for hit in hits[:READ]]
+        documents = [text for one in pieces for text in one.documents]
+        said = [document(f.title, f.text) for f in facts]
         try:
-            scores = await self.generator.rerank(query, documents)
+            scores = await self.generator.rerank(query, [*documents, *said])
         except GeneratorError as exc:
             log.info("not_reranked", reason=str(exc))
             return hits, [], isinstance(exc, NoReranker)
-        told = sorted(zip(facts, scores[len(first) :], strict=True), key=lambda pair: -pair[1])
-        return reordered(hits, scores[: len(first)], self.fusion.order), told, True
+        told = sorted(zip(facts, scores[len(documents) :], strict=True), key=lambda pair: -pair[1])
+        found = [*scored(pieces, scores), *hits[len(pieces) :]]
+        return reordered(found, self.fusion.order), told, True
 
     def _from_order(
         self,
@@ -326,9 +330,9 @@ class Answerer:
 
     def _extractive(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
         """The best article's own words, under the same checks; those of the two best when they fit about equally."""
-        chunk = hits[0].chunk
-        quoted = [chunk, *(h.chunk for h in hits[1:2] if close(hits[0], h))]
-        passages = [plain_text(without_injection(focus(question, one))) for one in quoted]
+        spoken = [hits[0], *(h for h in hits[1:2] if close(hits[0], h))]
+        quoted = [hit.chunk for hit in spoken]
+        passages = [plain_text(without_injection(h.passage or focus(question, h.chunk))) for h in spoken]
         if len(quoted) > 1:  # two answers side by side say what each is about
             apart = len({one.title for one in quoted}) > 1  # "it does not connect" of which product?
             passages = [headed(one, text, named=apart) for one, text in zip(quoted, passages, strict=True)]
@@ -357,8 +361,9 @@ class Answerer:
         assert self.generator is not None, "the caller checked that there is a generator"
         shown = hits[: EVIDENCE_READ if was_read(hits) else EVIDENCE]
         evidence = [evidence_of(h.chunk) for h in shown]
+        told = [replace(e, text=h.passage or e.text) for e, h in zip(evidence, shown, strict=True)]
         messages = build_messages(
-            question, evidence, language=language, history=[(t.shopper, t.kefu) for t in history if t.kefu]
+            question, told, language=language, history=[(t.shopper, t.kefu) for t in history if t.kefu]
         )
         read = was_read(hits)
         if read and self.drafts > 1 and isinstance(self.generator, Drafting):
@@ -515,11 +520,6 @@ class Answerer:
         return Answer("", decision, language, seconds=time.perf_counter() - began)
 
 
-def document_of(chunk: Chunk) -> str:
-    """A chunk as the reranker reads it."""
-    return document(" - ".join(dict.fromkeys(chunk.heading_path)), plain_text(without_injection(chunk.text)))
-
-
 def risk_class(risk: str | None) -> str:
     """The class that an article's `risk` is judged in."""
     return "policy" if risk in POLICY_RISKS else risk or "product"
@@ -588,18 +588,6 @@ def evidence_of(chunk: Chunk) -> Evidence:
         "article",
         chunk.language,
     )
-
-
-def plain_text(markdown: str) -> str:
-    """Markdown as a shopper reads it in a chat: no marks, links keep their words and address, lines stay."""
-    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
-    text = re.sub(r"\[([^\]]+)\]\((https?://[^)]+)\)", r"\1 \2", text)
-    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"(?m)^[ \t]*(?:[*+-]|>|#{1,6})[ \t]+", "", text)
-    text = re.sub(r"(?m)^\|?[ \t:|-]+\|?$\n?", "", text)
-    text = re.sub(r"\*\*|__|`+", "", text)
-    text = re.sub(r"[ \t]*\|[ \t]*", " ", text)
-    return re.sub(r"\n{2,}", "\n", text).strip()
 
 
 def readings_of(question: str, history: Sequence[Turn]) -> tuple[str, ...]:

@@ -286,7 +286,8 @@ def answer_in(text: str, gold: Sequence[str]) -> str:
     for n, part in enumerate(parts):
         if any(g in part for g in gold):
             if len(part) < 12 and n + 1 < len(parts):
-                return f"{part} {parts[n + 1]}".strip()
+                glued = f"{part}{parts[n + 1]}"  # Chinese has no blank between them
+                return glued if glued in text else f"{part} {parts[n + 1]}".strip()
             return part
     return parts[0] if parts else text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bot.generator.wording import overlap
 from bot.knowledge.retriever import Hit
@@ -14,14 +13,11 @@ CLOSE_READ = 1.0  # the same for the reranker's log-odds
 ANSWERS = 3.0  # log-odds from which a reply or a section is taken to answer: 95 %
 
 
-def reordered(hits: Sequence[Hit], scores: Sequence[float], weight: float) -> list[Hit]:
-    """The first hits by search score and reranker's log-odds together; the others after them.
-
-    Every hit that was read carries its log-odds as signal ``read``.
-    """
-    first = [replace(h, signals={**h.signals, "read": score}) for h, score in zip(hits, scores, strict=False)]
-    first.sort(key=lambda h: -(h.score + weight * h.signals["read"]))
-    return [*first, *hits[len(first) :]]
+def reordered(hits: Sequence[Hit], weight: float) -> list[Hit]:
+    """Those that were read, by search score and reranker's log-odds (signal ``read``) together; the others after them."""
+    read = [hit for hit in hits if was_read([hit])]
+    read.sort(key=lambda hit: -(hit.score + weight * hit.signals["read"]))
+    return [*read, *(hit for hit in hits if not was_read([hit]))]
 
 
 def was_read(hits: Sequence[Hit]) -> bool:

@@ -14,6 +14,7 @@ from bot.generator.evidence import Evidence
 from bot.generator.shops import Shop
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import encoder
+from bot.knowledge.passages import Section
 
 SIZES = (1, 1, 1, 2, 3)  # sections in a set, drawn: behind a reranker the generator reads one
 WITH_HISTORY = 0.15
@@ -21,16 +22,29 @@ AS_PEOPLE_WRITE = 0.2  # with an opener, a mood or a slip, beside what the shop'
 
 
 def shop_dialogues(shop: Shop, *, seed: int = 0) -> Iterator[Dialogue]:
-    """One dialogue for every answerable question of the shop; every section stands in one set."""
+    """One dialogue for every answerable question of the shop; every section stands in one set.
+
+    Of a long section its passages do, as the prompt shows them. A question whose words stand in none of them, because a table
+    gives its columns' names in every row there, is left out.
+    """
     rng = random.Random(f"{seed}-{shop.name}")
     asked = [q for q in shop.questions if q.answerable]
-    for number, chunks in enumerate(neighbours(shop.chunks, rng)):
-        rng.shuffle(chunks)
+    given: set[str] = set()  # neighbouring passages have a sentence in common
+    for number, parts in enumerate(neighbours(_parts(shop), rng)):
+        rng.shuffle(parts)
         evidence = tuple(
-            Evidence(c.id, c.text, " - ".join(dict.fromkeys(c.heading_path)), "article", shop.language)
-            for c in chunks
+            Evidence(c.id, text, " - ".join(dict.fromkeys(c.heading_path)), "article", shop.language)
+            for c, text in parts
         )
-        pairs = [(q, answer_in(c.text, q.gold)) for c in chunks for q in asked if c.id in q.evidence]
+        pairs = []
+        for chunk, text in parts:
+            here = [
+                q
+                for q in asked
+                if chunk.id in q.evidence and q.id not in given and any(g in text for g in q.gold)
+            ]
+            pairs += [(q, answer_in(text, q.gold)) for q in here]
+            given |= {q.id for q in here}
         for q, answer in pairs:
             yield Dialogue(
                 q.id, f"{shop.name}-{number}", shop.language, _said(q, rng), evidence, answer, q.gold,
@@ -38,16 +52,26 @@ def shop_dialogues(shop: Shop, *, seed: int = 0) -> Iterator[Dialogue]:
             )  # fmt: skip
 
 
-def neighbours(chunks: Sequence[Chunk], rng: random.Random) -> Iterator[list[Chunk]]:
+def _parts(shop: Shop) -> list[tuple[Chunk, str]]:
+    """Every section with its text, a long one once for each of its passages."""
+    parts = []
+    for chunk in shop.chunks:
+        section = Section.of(chunk)
+        texts = [section.text([one]) for one in section.passages] if section.long else [chunk.text]
+        parts += [(chunk, text) for text in texts]
+    return parts
+
+
+def neighbours(parts: Sequence[tuple[Chunk, str]], rng: random.Random) -> Iterator[list[tuple[Chunk, str]]]:
     """Sections in sets of `SIZES`, each with those nearest to it by the sentence encoder that are still free."""
-    vectors = encoder("use").encode([f"{' - '.join(c.heading_path)}: {c.text}" for c in chunks], "query")
-    free = list(range(len(chunks)))
+    vectors = encoder("use").encode([f"{' - '.join(c.heading_path)}: {text}" for c, text in parts], "query")
+    free = list(range(len(parts)))
     rng.shuffle(free)
     while free:
         first = free.pop()
         free.sort(key=lambda n: float(vectors[first] @ vectors[n]))
         beside = [free.pop() for _ in range(min(rng.choice(SIZES) - 1, len(free)))]
-        yield [chunks[n] for n in (first, *beside)]
+        yield [parts[n] for n in (first, *beside)]
         rng.shuffle(free)
 
 

@@ -1,8 +1,9 @@
 """What the reranker learns from: sections, each with questions and whether it answers them.
 
 Every section of an invented shop (`bot.generator.shops`) stands with the questions it answers, with questions of its kind that
-the shop does not answer (`near`), and with those of other sections of the same shop that are nearest to it. Knows no model but
-the sentence encoder.
+the shop does not answer (`near`), and with those of other sections of the same shop that are nearest to it. A long section is
+learned from in passages, as it is read (`bot.generator.pieces`), each with questions that another passage of it answers. Knows no
+model but the sentence encoder.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.generator.correctness import holds_gold
-from bot.generator.prompt import document
+from bot.generator.dialogues import Question
+from bot.generator.pieces import document_of
 from bot.generator.shops import Shop
-from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import encoder
+from bot.knowledge.passages import Section
 
 RIVALS = 6  # questions of other sections read with each section
+OWN = 3  # of each kind that a passage of a long section does not answer
 
 
 @dataclass(frozen=True)
@@ -42,23 +45,35 @@ def trunks_of(shop: Shop) -> list[Trunk]:
     outside = [q.question for q in shop.questions if q.kind == "outside"]
     rng = random.Random(shop.name)
     for chunk in shop.chunks:
-        section = _section(chunk)
-        mine = [(q.question, q.answerable) for q in shop.questions if chunk.id in q.evidence]
+        whole = document_of(chunk)
+        mine = [q for q in shop.questions if chunk.id in q.evidence]
         others = [
             q for q in answerable if chunk.id not in q.evidence and not holds_gold(chunk.text, q.gold)
         ]  # the same fact may stand in two sections
-        ranked = sorted(others, key=lambda q: -similarity(q.question, section))
+        ranked = sorted(others, key=lambda q: -similarity(q.question, whole))
         rivals = [(q.question, False) for q in ranked[: RIVALS - 2]]
         rivals += [(q.question, False) for q in rng.sample(ranked[RIVALS:], min(1, len(ranked[RIVALS:])))]
         rivals += [(q, False) for q in rng.sample(outside, min(1, len(outside)))]
-        out.append(Trunk(section, (*mine, *rivals)))
+        section = Section.of(chunk)
+        if not section.long:
+            out.append(Trunk(whole, (*((q.question, q.answerable) for q in mine), *rivals)))
+            continue
+        for passage in section.passages:
+            text = section.text([passage])
+            here = [q for q in mine if _stands_in(text, q)]
+            near = [q for q in mine if not q.answerable]
+            elsewhere = [q for q in mine if q.answerable and q not in here and not holds_gold(text, q.gold)]
+            some = [*rng.sample(near, min(OWN, len(near))), *rng.sample(elsewhere, min(OWN, len(elsewhere)))]
+            asked = [*((q.question, True) for q in here), *((q.question, False) for q in some)]
+            out.append(Trunk(document_of(chunk, text), (*asked, *rng.sample(rivals, min(OWN, len(rivals))))))
     return out
 
 
-def _section(chunk: Chunk) -> str:
-    return document(" - ".join(dict.fromkeys(chunk.heading_path)), chunk.text)
+def _stands_in(text: str, question: Question) -> bool:
+    """Whether the words that answer stand in a passage; a table's have its columns' names between them there."""
+    return question.answerable and any(gold in text for gold in question.gold)
 
 
 def _vectors(shop: Shop) -> Iterator[tuple[str, Any]]:
-    texts = [*(q.question for q in shop.questions), *map(_section, shop.chunks)]
+    texts = [*(q.question for q in shop.questions), *map(document_of, shop.chunks)]
     yield from zip(texts, encoder("use").encode(texts, "query"), strict=True)

@@ -28,6 +28,7 @@ TRIMMED_EN = 400
 _SENTENCE = re.compile(
     r"[^。！？!?\n]*?(?:[。！？!?]+[”’」』）)\"']*|(?<!\d)\.(?=\s|$)|(?<=\d)\.(?=\s|$)|\n|$)", re.S
 )
+_ITEM_NUMBER = re.compile(r"[ \t]*(?:- )?\d{1,2}\.")
 _QUESTION_NUMBER = re.compile(
     r"多少|几|多久|多长|多大|多远|多重|时候|何时|how (?:many|much|long|often|far|big|old|soon)|when|price|cost|fee|days?",
     re.IGNORECASE,
@@ -63,12 +64,22 @@ def focus(question: str, chunk: Chunk) -> str:
     if len(sentences) < 3:
         return whole
     chosen = _choose(question, chunk, sentences, target)
-    return _join(sentences, chosen)
+    return join(sentences, chosen)
 
 
 def split_sentences(text: str) -> list[str]:
-    """Sentences with their punctuation and the line breaks that follow them."""
-    return [found.group() for found in _SENTENCE.finditer(text) if found.group().strip()]
+    """Sentences with their punctuation and the line breaks that follow them. The number of a list item is none by itself."""
+    found: list[str] = []
+    for match in _SENTENCE.finditer(text):
+        if not match.group().strip():
+            if found and "\n" in match.group() and not found[-1].endswith("\n"):
+                found[-1] += "\n"
+            continue
+        if found and _ITEM_NUMBER.fullmatch(found[-1]):
+            found[-1] += match.group()
+        else:
+            found.append(match.group())
+    return found
 
 
 def _choose(question: str, chunk: Chunk, sentences: Sequence[str], target: int) -> list[int]:
@@ -106,7 +117,8 @@ def _choose(question: str, chunk: Chunk, sentences: Sequence[str], target: int) 
     return sorted(chosen)
 
 
-def _join(sentences: Sequence[str], places: Sequence[int]) -> str:
+def join(sentences: Sequence[str], places: Sequence[int]) -> str:
+    """The sentences at these places, with a blank where some between them are left out."""
     parts: list[str] = []
     for number, place in enumerate(places):
         gap = number > 0 and place != places[number - 1] + 1

@@ -164,9 +164,8 @@ class HybridRetriever:
                 f"{name}_standard": _standard(to_text),
             }
         if self._sentences is not None:
-            scores["sentences"] = signals["sentence"] = self._sentences.scores(query_vector(PIECES, text))[
-                found
-            ]
+            asked = query_vector(PIECES, text)
+            scores["sentences"] = signals["sentence"] = self._sentences.scores(asked)[found]
         if self._words is not None:
             match = self._words.match(query, found)
             scores["words"] = match.share
@@ -193,6 +192,9 @@ class HybridRetriever:
                 heading_similarity=float(heading_similarity[place]),
                 text_similarity=float(text_similarity[place]),
                 signals={name: float(values[place]) for name, values in signals.items()},
+                sentences=self._sentences.cosines(query_vector(PIECES, text), found[place])
+                if self._sentences
+                else (),
             )
             for rank, place in enumerate(order, start=1)
         ]

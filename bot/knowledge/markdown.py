@@ -56,6 +56,18 @@ def plain(markdown: str) -> str:
     return " ".join(line.removeprefix("- ") for line in plain_lines(markdown))
 
 
+def plain_text(markdown: str) -> str:
+    """Markdown as a shopper reads it in a chat: no marks, links keep their words and address, lines stay."""
+    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+    text = re.sub(r"\[([^\]]+)\]\((https?://[^)]+)\)", r"\1 \2", text)
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"(?m)^[ \t]*(?:[*+-]|>|#{1,6})[ \t]+", "", text)
+    text = re.sub(r"(?m)^\|?[ \t:|-]+\|?$\n?", "", text)
+    text = re.sub(r"\*\*|__|`+", "", text)
+    text = re.sub(r"[ \t]*\|[ \t]*", " ", text)
+    return re.sub(r"\n{2,}", "\n", text).strip()
+
+
 def _cells(row: str) -> list[str]:
     """The cells of a row. One pipe at each end is its frame: a second one stands for an empty cell."""
     return [_words(cell.replace("\\|", "|")) for cell in _PIPE.split(_FRAME.sub("", row.strip()))]

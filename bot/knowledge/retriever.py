@@ -33,6 +33,8 @@ class Hit:
             deviations the text is nearer than the mean of all chunks searched. ``sentence``: cosine of the nearest
             sentence. ``words``, ``words_worst``, ``words_shop``, ``words_shop_worst``: see
             `bot.knowledge.interaction.WordMatch`.
+        sentences: cosines of the chunk's sentences to the question, in order; empty where a retriever knows none.
+        passage: of a long chunk, the words that a reranker took for the answer; None when it was not read in pieces.
     """
 
     chunk: Chunk
@@ -45,6 +47,8 @@ class Hit:
     heading_similarity: float = 0.0
     text_similarity: float = 0.0
     signals: Mapping[str, float] = field(default_factory=dict)
+    sentences: tuple[float, ...] = ()
+    passage: str | None = None
 
     @property
     def similarity(self) -> float:

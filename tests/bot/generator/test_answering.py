@@ -600,3 +600,35 @@ async def test_a_generator_that_takes_too_long_leaves_the_articles_words(
 
     assert ("answer", "extractive") == (answer.decision.decision, answer.decision.voice)
     assert answer.seconds < 10
+
+
+LONG = chunk(
+    "terms", "其他规定",
+    "".join(f"第{n}条：这里写着与第{n}类商品有关的规定，请您收货以后留意一下。" for n in range(40)) + "电池保修两年。",
+)  # fmt: skip
+
+
+class ReadsAndSpeaks(Reads):
+    """Judges sections and says one thing."""
+
+    async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+        self.read.append(messages)
+        return Completion("电池保修两年。", (TokenScore("电", -0.1),), "stop", "x")
+
+
+async def test_of_a_long_section_the_passage_that_answers_is_said_and_shown_to_the_generator() -> None:
+    generator = ReadsAndSpeaks({"电池保修两年": 5.0})
+    chunks = [LONG, *CHUNKS]
+    answerer = Answerer(
+        HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})), chunks, reading({}).fusion, generator=generator
+    )  # fmt: skip
+    answer = await answerer.answer("电池保修多久", language="zh")
+    own = next(c for c in answer.candidates if c.voice == "extractive")
+
+    assert "answer" == answer.decision.decision
+    assert ("terms/zh#1",) == own.evidence
+    assert "电池保修两年" in own.text and "第0条" not in own.text
+    shown = generator.read[0][-1]["content"]
+    assert "电池保修两年" in shown and "第0条" not in shown, (
+        "its beginning is what a cut-off section would show"
+    )

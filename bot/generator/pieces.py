@@ -1,0 +1,63 @@
+"""What a reranker reads of each hit, and what its numbers say of the hit.
+
+A short section is read whole, of a long one its likeliest passages (`bot.knowledge.passages`): what the reranker learned from is
+as short as that, and a text longer than it takes in would be judged by its beginning. The best passage speaks for its section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bot.generator.injection import without_injection
+from bot.generator.ordering import CLOSE_READ
+from bot.generator.prompt import document
+from bot.knowledge.articles import Chunk
+from bot.knowledge.markdown import plain_text
+from bot.knowledge.passages import Passage, Section
+from bot.knowledge.retriever import Hit
+
+PASSAGES = 3  # of one section; figures in docs/confidence.md
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A hit with what is to be read of it. `section` is None where that is the whole."""
+
+    hit: Hit
+    documents: tuple[str, ...]
+    section: Section | None = None
+    passages: tuple[Passage, ...] = ()
+
+    def scored(self, scores: Sequence[float]) -> Hit:
+        """The hit with its log-odds as signal ``read``; of a long section the one or two best passages are kept as `passage`."""
+        best = max(scores)
+        hit = replace(self.hit, signals={**self.hit.signals, "read": best})
+        if self.section is None:
+            return hit
+        ranked = sorted(zip(scores, self.passages, strict=True), key=lambda pair: -pair[0])
+        chosen = [passage for score, passage in ranked[:2] if best - score < CLOSE_READ]
+        return replace(hit, passage=self.section.text(chosen))
+
+
+def document_of(chunk: Chunk, text: str | None = None) -> str:
+    """A chunk as the reranker reads it; with a text, that passage of it."""
+    said = plain_text(without_injection(chunk.text)) if text is None else text
+    return document(" - ".join(dict.fromkeys(chunk.heading_path)), said)
+
+
+def pieces_of(question: str, hit: Hit) -> Pieces:
+    """What is to be read of a hit for a question."""
+    section = Section(without_injection(hit.chunk.text), hit.chunk.language)
+    if not section.long:
+        return Pieces(hit, (document_of(hit.chunk),))
+    passages = section.likeliest(question, hit.sentences, PASSAGES)
+    texts = tuple(document_of(hit.chunk, section.text([one])) for one in passages)
+    return Pieces(hit, texts, section, tuple(passages))
+
+
+def scored(pieces: Sequence[Pieces], scores: Sequence[float]) -> Iterator[Hit]:
+    """The hits with what was read; `scores` are those of all documents in order."""
+    given = iter(scores)
+    for one in pieces:
+        yield one.scored([next(given) for _ in one.documents])

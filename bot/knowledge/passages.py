@@ -1,0 +1,98 @@
+"""Long sections in passages: what a reader of one short text at a time is given instead of the whole.
+
+A section of a real shop may be half a page, with the answer in its last line. Passages are whole sentences, about as many as a
+short section has; one begins with the last sentence of the one before it, so that no two neighbours are torn apart, and list
+items carry the line that introduces them ("Not covered:"). This module knows text and no model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bot.knowledge.articles import Chunk
+from bot.knowledge.extract import WHOLE_EN, WHOLE_ZH, join, split_sentences
+from bot.knowledge.markdown import plain_lines
+from bot.knowledge.tokens import tokens
+from bot.message import Language
+
+_ITEM = re.compile(r"^\s*(?:[-*•·]|[（(]?(?:\d{1,2}|[一二三四五六七八九十])[.)）、．])\s*\S")
+_INTRODUCES = re.compile(r"[:：]\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Sentences `start` to `stop` (exclusive) of a section; `lead` is the place of the line that introduces the first."""
+
+    start: int
+    stop: int
+    lead: int | None = None
+
+    @property
+    def places(self) -> list[int]:
+        return [*([] if self.lead is None else [self.lead]), *range(self.start, self.stop)]
+
+
+class Section:
+    """The sentences of a chunk, and its passages: one when it is short."""
+
+    def __init__(self, text: str, language: Language) -> None:
+        """`text` is Markdown."""
+        whole = "\n".join(plain_lines(text))
+        self.sentences = split_sentences(whole)
+        limit = WHOLE_ZH if language == "zh" else WHOLE_EN
+        self.long = len(whole) > limit and len(self.sentences) > 2
+        self.passages = _passages(self.sentences, limit) if self.long else [Passage(0, len(self.sentences))]
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Section:
+        return cls(chunk.text, chunk.language)
+
+    def text(self, passages: Iterable[Passage]) -> str:
+        """The words of some passages in the order of the section, none twice."""
+        return join(self.sentences, sorted({place for one in passages for place in one.places}))
+
+    def likeliest(self, question: str, cosines: Sequence[float], limit: int) -> list[Passage]:
+        """The passages in which the answer most likely stands, in the order of the section.
+
+        By the nearest sentence and the share of the question's words; `cosines` are those of the sentences to the question,
+        empty where nobody knows them.
+        """
+        if len(self.passages) <= limit:
+            return self.passages
+        asked = set(tokens(question, query=True)) or set(tokens(question))
+        words = [set(tokens(one)) for one in self.sentences]
+        known = cosines if len(cosines) == len(self.sentences) else [0.0] * len(self.sentences)
+
+        def promise(one: Passage) -> float:
+            here = set[str]().union(*(words[n] for n in one.places))
+            return max(known[n] for n in one.places) + len(asked & here) / (len(asked) or 1)
+
+        best = sorted(self.passages, key=promise, reverse=True)[:limit]
+        return sorted(best, key=lambda one: one.start)
+
+
+def _passages(sentences: Sequence[str], size: int) -> list[Passage]:
+    """Passages of about `size` characters; a sentence that is longer is a passage of its own."""
+    found: list[Passage] = []
+    start, lead, introduced = 0, None, None  # `introduced`: by which line the items being read are
+    leads: list[int | None] = []
+    for place, sentence in enumerate(sentences):
+        if not _ITEM.match(sentence) and (place == 0 or sentences[place - 1].endswith("\n")):
+            introduced = None
+        leads.append(introduced)
+        if _INTRODUCES.search(sentence):
+            introduced = place
+    length = 0
+    for place, sentence in enumerate(sentences):
+        if place > start and length + len(sentence) > size:
+            found.append(Passage(start, place, lead))
+            again = place - 1 if place - 1 > start and len(sentences[place - 1]) <= size // 2 else place
+            if len(sentences[again]) + len(sentence) > size:
+                again = place
+            start, lead = again, leads[again]
+            length = sum(len(sentences[n]) for n in range(start, place))
+            length += len(sentences[lead]) if lead is not None else 0
+        length += len(sentence)
+    return [*found, Passage(start, len(sentences), lead)]
