@@ -43,8 +43,8 @@ from bot.generator.prompt import build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
-from bot.knowledge.extract import focus
 from bot.knowledge.markdown import plain_text
+from bot.knowledge.passages import answering_words
 from bot.knowledge.retriever import Hit, Retriever
 from bot.message import Language
 
@@ -332,7 +332,7 @@ class Answerer:
         """The best article's own words, under the same checks; those of the two best when they fit about equally."""
         spoken = [hits[0], *(h for h in hits[1:2] if close(hits[0], h))]
         quoted = [hit.chunk for hit in spoken]
-        passages = [plain_text(without_injection(h.passage or focus(question, h.chunk))) for h in spoken]
+        passages = [plain_text(without_injection(h.passage or answering_words(question, h))) for h in spoken]
         if len(quoted) > 1:  # two answers side by side say what each is about
             apart = len({one.title for one in quoted}) > 1  # "it does not connect" of which product?
             passages = [headed(one, text, named=apart) for one, text in zip(quoted, passages, strict=True)]

@@ -78,7 +78,7 @@ def search(
 ) -> None:
     """Show what a question finds, with the score of every method."""
     from bot.knowledge.base import Knowledge
-    from bot.knowledge.extract import best_passage
+    from bot.knowledge.passages import answering_words
 
     if language not in (None, "zh", "en"):
         raise typer.BadParameter(
@@ -88,7 +88,7 @@ def search(
     day: date | None = at.date() if at is not None else None
     retriever = Knowledge.load(chosen(folder)).retriever()
     hits = retriever.search(query, language=wanted, product=product, at=day, limit=limit)
-    passage = best_passage(query, hits)
+    said = answering_words(query, hits[0]) if hits else None
     if as_json:
         found = [
             {
@@ -106,10 +106,7 @@ def search(
             }
             for hit in hits
         ]
-        answer = passage.text if passage else None
-        typer.echo(
-            json.dumps({"query": query, "passage": answer, "hits": found}, ensure_ascii=False, indent=2)
-        )
+        typer.echo(json.dumps({"query": query, "passage": said, "hits": found}, ensure_ascii=False, indent=2))
         return
     if not hits:
         typer.echo("Nothing found.")
@@ -119,5 +116,5 @@ def search(
         typer.secho(f"{hit.rank}. {' > '.join(hit.chunk.heading_path)}", bold=True)
         typer.echo(f"   {hit.chunk.id}  {hit.chunk.path}:{hit.chunk.line}")
         typer.echo(f"   score {hit.score:.2f}  bm25 {hit.bm25:.2f}  concepts {hit.concepts:.2f}  {dense}")
-    if passage:
-        typer.secho("\n" + passage.text, fg="green")
+    if said:
+        typer.secho("\n" + said, fg="green")

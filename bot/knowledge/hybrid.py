@@ -20,10 +20,10 @@ import numpy.typing as npt
 from bot.formats import shop_today
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import ENCODERS, EmbeddingCache, Vectors, encoder
-from bot.knowledge.extract import split_sentences
 from bot.knowledge.interaction import SentenceIndex, WordIndex
 from bot.knowledge.lexical import BM25Index, ConceptIndex
 from bot.knowledge.markdown import plain, plain_lines
+from bot.knowledge.passages import split_sentences
 from bot.knowledge.retriever import Hit
 from bot.knowledge.tokens import fold, language_of
 from bot.message import Language

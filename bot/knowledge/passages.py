@@ -1,4 +1,6 @@
-"""Long sections in passages: what a reader of one short text at a time is given instead of the whole.
+"""Sections in passages: the words of an article that answer, unchanged.
+
+Short sections are given whole: the author wrote them as one answer, and a sentence cut off is often the condition that matters.
 
 A section of a real shop may be half a page, with the answer in its last line. Passages are whole sentences, about as many as a
 short section has; one begins with the last sentence of the one before it, so that no two neighbours are torn apart, and list
@@ -12,11 +14,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.knowledge.articles import Chunk
-from bot.knowledge.extract import WHOLE_EN, WHOLE_ZH, join, split_sentences
 from bot.knowledge.markdown import plain_lines
+from bot.knowledge.retriever import Hit
 from bot.knowledge.tokens import tokens
 from bot.message import Language
 
+# Sections up to this size are short. A Chinese character says about as much as three Latin letters.
+WHOLE_ZH = 160
+WHOLE_EN = 520
+
+_SENTENCE = re.compile(
+    r"[^。！？!?\n]*?(?:[。！？!?]+[”’」』）)\"']*|(?<!\d)\.(?=\s|$)|(?<=\d)\.(?=\s|$)|\n|$)", re.S
+)
+_ITEM_NUMBER = re.compile(r"[ \t]*(?:- )?\d{1,2}\.")
 _ITEM = re.compile(r"^\s*(?:[-*•·]|[（(]?(?:\d{1,2}|[一二三四五六七八九十])[.)）、．])\s*\S")
 _INTRODUCES = re.compile(r"[:：]\s*$")
 
@@ -96,3 +106,36 @@ def _passages(sentences: Sequence[str], size: int) -> list[Passage]:
             length += len(sentences[lead]) if lead is not None else 0
         length += len(sentence)
     return [*found, Passage(start, len(sentences), lead)]
+
+
+def answering_words(question: str, hit: Hit) -> str:
+    """The words of a hit that answer, as plain lines: the whole of a short section, the likeliest passage of a long one."""
+    section = Section.of(hit.chunk)
+    return section.text(section.likeliest(question, hit.sentences, 1))
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences with their punctuation and the line breaks that follow them. The number of a list item is none by itself."""
+    found: list[str] = []
+    for match in _SENTENCE.finditer(text):
+        if not match.group().strip():
+            if found and "\n" in match.group() and not found[-1].endswith("\n"):
+                found[-1] += "\n"
+            continue
+        if found and _ITEM_NUMBER.fullmatch(found[-1]):
+            found[-1] += match.group()
+        else:
+            found.append(match.group())
+    return found
+
+
+def join(sentences: Sequence[str], places: Sequence[int]) -> str:
+    """The sentences at these places, with a blank where some between them are left out."""
+    parts: list[str] = []
+    for number, place in enumerate(places):
+        gap = number > 0 and place != places[number - 1] + 1
+        previous = sentences[places[number - 1]] if number else ""
+        if gap and not previous.endswith("\n"):
+            parts.append("" if re.search(r"[。！？]$", previous) else " ")
+        parts.append(sentences[place].lstrip() if gap or not number else sentences[place])
+    return "".join(parts).strip()

@@ -1,10 +1,48 @@
 """Long sections in passages: whole sentences, nothing lost, lists with the line that introduces them."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.knowledge.extract import WHOLE_EN, WHOLE_ZH
-from bot.knowledge.passages import Section
+from bot.knowledge.articles import parse_article
+from bot.knowledge.passages import WHOLE_EN, WHOLE_ZH, Section, answering_words, split_sentences
+from bot.knowledge.retriever import Hit
+
+
+def hit(text: str, language: str = "en") -> Hit:
+    source = f"---\nid: a\nlanguage: {language}\n---\n# Title\n## Heading\n{text}\n"
+    return Hit(chunk=parse_article(source, Path("a.md")).chunks[0], score=2.5, rank=1)
+
+
+def test_a_short_section_is_given_whole_and_without_marks():
+    said = answering_words("how long", hit("**Seven** days, see [the law](https://example.com). You pay."))
+
+    assert said == "Seven days, see the law. You pay."
+
+
+def test_a_long_section_is_cut_down_to_the_passage_that_answers():
+    filler = "Our workshop has looked after instruments of all kinds for many years and enjoys it. " * 8
+    text = answering_words(
+        "what does tuning a piano cost", hit(f"{filler}Tuning a piano costs ¥380. {filler}")
+    )
+
+    assert "¥380" in text
+    assert len(text) <= WHOLE_EN
+
+
+def test_a_long_chinese_section_is_cut_down_too():
+    filler = "我们的师傅做这一行已经很多年了，各种乐器都很熟悉。" * 8
+    text = answering_words("钢琴调律多少钱", hit(f"{filler}钢琴调律一次380元。{filler}", "zh"))
+
+    assert "380元" in text
+    assert len(text) <= WHOLE_ZH
+
+
+def test_a_table_row_keeps_the_names_of_its_columns():
+    text = answering_words("days to Rome", hit("| city | days |\n|---|---|\n| Paris | 3 |\n| Rome | 5 |"))
+    assert "city: Rome; days: 5" in text
+
 
 WARRANTY = (
     "The motor is covered for five years. "
@@ -114,3 +152,16 @@ def test_passages_cover_every_sentence_and_go_forward(parts):
     assert starts == sorted(set(starts)) and stops == sorted(set(stops))
     for one in section.passages if section.long else ():
         assert one.stop - one.start == 1 or sum(map(len, section.sentences[one.start : one.stop])) <= WHOLE_ZH
+
+
+def test_a_decimal_point_ends_no_sentence():
+    assert split_sentences("It costs 3.5 yuan. Fine.") == ["It costs 3.5 yuan.", " Fine."]
+
+
+@given(st.text(alphabet="ab 1.。！？\n", max_size=400))
+def test_sentences_joined_are_the_text(text):
+    assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
+
+
+def test_the_number_of_an_item_is_no_sentence():
+    assert split_sentences("1. Send it in. We pay.\n2. Wait.") == ["1. Send it in.", " We pay.\n", "2. Wait."]
