@@ -15,10 +15,12 @@ from bot.generator import reranker as module
 from bot.generator import reranker_training as training
 from bot.generator.finetune import finetune
 from bot.generator.model import Loaded, merge_adapter
+from bot.generator.pieces import document_of
 from bot.generator.reranker import RERANKER, ReadingPlan, Reranker, load_reranker
 from bot.generator.reranker_training import measure_reranker, score_trunks, train_reranker
-from bot.generator.shops import held_out, read_shop, shop_files
+from bot.generator.shops import FOLDER, held_out, read_shop, shop_files
 from bot.generator.trunks import Trunk, trunks_of
+from bot.knowledge.passages import Section
 from bot.settings import get_settings
 from tests.bot.generator.conftest import ByteTokenizer
 
@@ -160,7 +162,7 @@ def test_what_was_learned_is_loaded_again(small: Any, tmp_path: Path) -> None:
 
 
 def test_a_section_is_read_with_its_questions_near_misses_and_rivals() -> None:
-    shop = read_shop(shop_files()[0])
+    shop = read_shop(FOLDER / "aquarium-supplies-en.yml")
     trunks = trunks_of(shop)
 
     assert len(shop.chunks) == len(trunks)
@@ -168,6 +170,25 @@ def test_a_section_is_read_with_its_questions_near_misses_and_rivals() -> None:
         answered = {q for q, answers in trunk.questions if answers}
         assert answered == {q.question for q in shop.questions if q.answerable and chunk.id in q.evidence}
         assert len(trunk.questions) - len(answered) >= 6
+
+
+def test_of_a_long_section_every_passage_is_read_and_answers_only_what_stands_in_it() -> None:
+    shop = read_shop(FOLDER / "golf-equipment-en.yml")
+    trunks = {trunk.document: dict(trunk.questions) for trunk in trunks_of(shop)}
+
+    read = 0
+    for chunk in shop.chunks:
+        section = Section.of(chunk)
+        for passage in section.passages if section.long else ():
+            text = section.text([passage])
+            read += 1
+            for q in shop.questions:
+                answers = trunks[document_of(chunk, text)].get(q.question)
+                if chunk.id in q.evidence and any(gold in text for gold in q.gold):
+                    assert answers is True
+                else:
+                    assert answers in (None, False)
+    assert read > len(shop.chunks)
 
 
 def test_the_shipped_reranker_is_small_and_whole() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from bot.exceptions import GeneratorError
+from bot.generator.prompt import quoted
 from bot.generator.shop_dialogues import shop_dialogues
-from bot.generator.shops import held_out, read_shop, shop_files
+from bot.generator.shops import FOLDER, held_out, read_shop, shop_files
+from bot.knowledge.passages import Section
 
 FILES = shop_files()
 
@@ -18,7 +20,7 @@ FILES = shop_files()
 def test_there_are_shops_of_many_trades_in_both_languages_on_both_sides() -> None:
     shops = {path: read_shop(path) for path in FILES}
 
-    assert 68 == len(shops)
+    assert 92 == len(shops)
     for kept in (True, False):
         languages = [s.language for p, s in shops.items() if held_out(p) is kept]
         assert min(languages.count("zh"), languages.count("en")) >= 4
@@ -29,8 +31,9 @@ def test_a_shop_has_sections_questions_near_misses_and_strangers(path: Path) -> 
     shop = read_shop(path)
     kinds = [q.kind for q in shop.questions]
     sections = len(shop.chunks)
+    read = sum(len(Section.of(c).passages) for c in shop.chunks)
 
-    assert sections >= 26 and len({c.id for c in shop.chunks}) == sections
+    assert read >= 26 and len({c.id for c in shop.chunks}) == sections
     assert kinds.count("ask") >= 3.5 * sections
     assert kinds.count("near") >= 1.6 * sections
     assert kinds.count("outside") >= 12
@@ -66,7 +69,7 @@ def test_a_broken_shop_is_named(tmp_path: Path) -> None:
 
 
 def test_the_dialogues_of_a_shop_ask_every_question_once_beside_the_section_that_answers() -> None:
-    shop = read_shop(FILES[0])
+    shop = read_shop(FOLDER / "aquarium-supplies-en.yml")
     dialogues = list(shop_dialogues(shop, seed=1))
 
     assert sorted(q.id for q in shop.questions if q.answerable) == sorted(d.id for d in dialogues)
@@ -79,3 +82,17 @@ def test_the_dialogues_of_a_shop_ask_every_question_once_beside_the_section_that
         assert any(d.answer in e.text for e in d.evidence)
     assert any(d.history for d in dialogues)
     assert dialogues == list(shop_dialogues(shop, seed=1)) != list(shop_dialogues(shop, seed=2))
+
+
+def test_the_dialogues_of_a_shop_with_long_sections_show_the_passage_that_answers() -> None:
+    shop = read_shop(FOLDER / "3d-printers-zh.yml")
+    dialogues = list(shop_dialogues(shop, seed=1))
+
+    assert sorted(q.id for q in shop.questions if q.answerable) == sorted(d.id for d in dialogues)
+    longest = max(len(c.text) for c in shop.chunks)
+    for d in dialogues:
+        assert any(gold in d.answer for gold in d.gold)
+        assert any(quoted(d.answer) in quoted(e.text) for e in d.evidence), (
+            "on one line, as the prompt has it"
+        )
+        assert max(len(e.text) for e in d.evidence) < min(250, longest)
