@@ -19,7 +19,7 @@ import structlog
 
 from bot.exceptions import GeneratorError, KnowledgeError, NoReranker
 from bot.generator.certificate import Certificate
-from bot.generator.checks import Check, run_checks
+from bot.generator.checks import MAX_REPLY, Check, run_checks
 from bot.generator.client import Drafting, Generator, Reranking
 from bot.generator.confidence import (
     ChunkStatistics,
@@ -37,14 +37,12 @@ from bot.generator.confidence import (
 from bot.generator.evidence import Evidence
 from bot.generator.injection import looks_like_injection, without_injection
 from bot.generator.ordering import ANSWERS, READ, about, close, reordered, was_read
-from bot.generator.pieces import pieces_of, scored
+from bot.generator.pieces import pieces_of, quoted_text, scored, shown_text
 from bot.generator.products import products_left_open
 from bot.generator.prompt import build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
-from bot.knowledge.markdown import plain_text
-from bot.knowledge.passages import answering_words
 from bot.knowledge.retriever import Hit, Retriever
 from bot.message import Language
 
@@ -332,7 +330,9 @@ class Answerer:
         """The best article's own words, under the same checks; those of the two best when they fit about equally."""
         spoken = [hits[0], *(h for h in hits[1:2] if close(hits[0], h))]
         quoted = [hit.chunk for hit in spoken]
-        passages = [plain_text(without_injection(h.passage or answering_words(question, h))) for h in spoken]
+        passages = [quoted_text(question, h) for h in spoken]
+        if sum(map(len, passages)) > MAX_REPLY:
+            spoken, quoted, passages = spoken[:1], quoted[:1], passages[:1]
         if len(quoted) > 1:  # two answers side by side say what each is about
             apart = len({one.title for one in quoted}) > 1  # "it does not connect" of which product?
             passages = [headed(one, text, named=apart) for one, text in zip(quoted, passages, strict=True)]
@@ -583,7 +583,7 @@ def evidence_of(chunk: Chunk) -> Evidence:
     """A chunk as evidence, without sentences that talk to the assistant."""
     return Evidence(
         chunk.id,
-        plain_text(without_injection(chunk.text)),
+        shown_text(chunk),
         " - ".join(dict.fromkeys(chunk.heading_path)),
         "article",
         chunk.language,

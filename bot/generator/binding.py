@@ -37,6 +37,7 @@ def machine_hashes(settings: Settings, knowledge: Knowledge) -> dict[str, str]:
         "confidence": _file_hash(FUSION_FILE),
         "index": knowledge.fingerprint,
         "search": _search(settings),
+        "reading": _reading(),
         "policy": _file_hash(Path(policy)),
     }
 
@@ -128,6 +129,13 @@ def _search(settings: Settings) -> str:
     return _text_hash(
         f"{Fusion()} {USEEncoder.name} {E5Encoder.name} {PIECES} {hashlib.sha256(concepts).hexdigest()} {who}"
     )
+
+
+def _reading() -> str:
+    """What is read and quoted of a section that was found: the code that cuts and orders, with its numbers."""
+    here = PROJECT_ROOT / "bot"
+    code = ("knowledge/passages.py", "knowledge/markdown.py", "generator/pieces.py", "generator/ordering.py")
+    return _text_hash("".join(_file_hash(here / one) for one in code))
 
 
 def _text_hash(text: str) -> str:

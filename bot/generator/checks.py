@@ -8,6 +8,7 @@ person, a model or a copy of an article wrote the text. See docs/confidence.md.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,7 @@ _PROMISES: dict[str, str] = {
     "best_price": r"最低价|全网最低|lowest price|price match|保价|价保|补差价|退差价",
     "deal": r"成交|一言为定|that'?s a deal|it'?s a deal|deal!",
 }  # fmt: skip
+MAX_REPLY = 1600  # characters
 _PROMISE_PATTERNS = {name: re.compile(pattern, re.I) for name, pattern in _PROMISES.items()}
 
 _SYSTEM_TEXT = re.compile(
@@ -53,6 +55,7 @@ _SYSTEM_TEXT = re.compile(
     r"|```|<script|</?\w+>|\{\{|\}\}|ignore (?:all |the )?(?:previous|above)|忽略(?:以上|之前|前面)",
     re.I | re.M,
 )
+_LABELLED = re.compile(r"\s*(?:model|system|系统|问题|question|answer|回答|evidence|资料|证据)\s*[:：]", re.I)
 _ABUSE = re.compile(
     r"傻[逼比叉]|去死|滚(?:蛋|开)|妈的|操你|白痴|蠢货|垃圾(?:公司|店)|\b(?:fuck|shit|idiot|stupid|moron|bitch|asshole|damn you)\w*",
     re.I,
@@ -270,24 +273,37 @@ def check_privacy(reply: str, evidence: Sequence[Evidence], customer_name: str =
     return Check("privacy", True)
 
 
-def check_system_text(reply: str) -> Check:
-    """No prompt, no role marks, no code, no talk about instructions, no abuse."""
+def check_system_text(reply: str, evidence: Sequence[Evidence] = ()) -> Check:
+    """No prompt, no role marks, no code, no talk about instructions, no abuse.
+
+    A line of the evidence may begin with a word that labels something in the prompt as well ("Model: X1").
+    """
+    quoted = {line.strip() for e in evidence for line in e.text.splitlines() if _LABELLED.match(line)}
+    reply = "\n".join(line for line in reply.splitlines() if line.strip() not in quoted)
     match = _SYSTEM_TEXT.search(reply) or _ABUSE.search(reply)
     return Check("system_text", match is None, match[0].strip() if match else "")
 
 
-def check_form(reply: str) -> Check:
-    """There is a reply, of a sane length, and it does not go round in circles."""
+def check_form(reply: str, evidence: Sequence[Evidence] = ()) -> Check:
+    """There is a reply, of a sane length, and it does not go round in circles: no five words three times, and more often than
+    in the evidence (rows of a table are alike)."""
     text = reply.strip()
     if len(text) < 2:
         return Check("form", False, "empty")
-    if len(text) > 1600:
+    if len(text) > MAX_REPLY:
         return Check("form", False, "too long")
     words = content_words(text)
-    grams = [tuple(words[i : i + 5]) for i in range(len(words) - 4)]
-    if grams and max(grams.count(g) for g in set(grams)) >= 3:
-        return Check("form", False, "repeats itself")
+    often = {gram for gram, count in _grams(words).items() if count >= 3}
+    if often:
+        there = sum((_grams(content_words(e.text)) for e in evidence), Counter[tuple[str, ...]]())
+        if any(count > there[gram] for gram, count in _grams(words).items() if gram in often):
+            return Check("form", False, "repeats itself")
     return Check("form", True)
+
+
+def _grams(words: Sequence[str]) -> Counter[tuple[str, ...]]:
+    """How often each run of five words occurs."""
+    return Counter(tuple(words[i : i + 5]) for i in range(len(words) - 4))
 
 
 def check_grounded(reply: str, evidence: Sequence[Evidence], least: float = 0.5) -> Check:
@@ -316,8 +332,8 @@ def run_checks(
 ) -> tuple[Check, ...]:
     """All of them, in the order a support person would want to read them."""
     return (
-        check_form(reply),
-        check_system_text(reply),
+        check_form(reply, evidence),
+        check_system_text(reply, evidence),
         check_language(reply, language),
         check_values(reply, evidence, question),
         check_field(reply, evidence, question),

@@ -282,6 +282,9 @@ def as_people_write(text: str, language: Language, rng: random.Random) -> str:
 
 def answer_in(text: str, gold: Sequence[str]) -> str:
     """The sentence of a text that holds the answer, with the next one when it is short."""
+    for line in text.splitlines():
+        if "; " in line and ": " in line and any(g in line for g in gold):
+            return line.strip()  # a row of a table: what it is about stands in another cell
     parts = sentences(text)
     for n, part in enumerate(parts):
         if any(g in part for g in gold):

@@ -23,7 +23,7 @@ _PATTERNS = re.compile(
     r"|you (?:are|will be) role-?playing|(?:answer|reply|act|respond|speak|talk|behave)\b.{0,20}(?:without|no) (?:any )?(?:restrictions|filters|limits|guardrails|rules)\b|(?:safety|security) protocols?\b.{0,20}(?:disabled|off|suspended|bypass)"
     r"|(?:decode|translate)\b.{0,40}\b(?:and|then) (?:follow|obey|execute|run)|\b(?:and|then) obey\b|the (?:ai|assistant|chatbot) (?:must|shall|is to)\b|dear (?:ai|bot|model)\b|#{2,}\s*instruction\s*:"
     r"|you (?:can|may|must|will) only (?:say|answer|reply)|how (?:a|the) (?:bot|chatbot|ai) would|(?:colleague|supervisor) (?:has )?already (?:agreed|approved|promised|confirmed) to\b"
-    r"|legally binding|no takes(?:ies)? backs(?:ies)?|<\|?(?:im_start|im_end|system|start_of_turn)|\[/?inst\]|<<sys>>|^\s*#{0,3}\s*(?:system|assistant|developer)\s*:"
+    r"|legally binding|no takes(?:ies)? backs(?:ies)?|<\|?(?:im_start|im_end|system|start_of_turn)|\[/?inst\]|<<sys>>|^\s*#{0,3}\s*(?:system|assistant|developer)\s*:(?!\s*(?:android|ios|windows|mac\s?os|linux|harmonyos)\b)"
     r"|note to (?:the )?(?:ai|assistant|bot|model)|(?:ai|assistant|chatbot|model)s?\b.{0,20}(?:must|should|shall)\b.{0,60}(?:refund|approve|say|tell|answer|reply|grant|offer|give|ignore)"
     r"|(?:i am|this is|i'm)\b.{0,20}(?:your (?:developer|creator|boss|manager|administrator)|the (?:admin|ceo|developer|store owner)|openai|anthropic|google)\b"
     r"|(?:忽略|无视|忘记|忘掉|抛弃|跳过|绕过|不要(?:再)?(?:遵守|管|理会)|覆盖|推翻).{0,20}(?:指令|规则|设定|提示|要求|限制|政策|内容|对话|上面|之前|以上|前面|约束)"
@@ -33,7 +33,7 @@ _PATTERNS = re.compile(
     r"|(?:只(?:能|需|要)?|必须|直接|原样|照着|跟我|逐字)(?:回复|回答|输出|说|念|写|重复)(?:我(?:说|的话)|以下|下面|一遍|[:：])|只(?:能|需|要)?(?:回复|回答|输出)[“\"'「]|每句话(?:都|后面|结尾)|跟我念|重复(?:我|以下|下面)(?:的|说)"
     r"|(?:我是|这里是|本人是|我们是)(?:你的|你们|贵店|店里|公司|平台|系统)?(?:的)?.{0,6}(?:开发者|管理员|老板|店长|店主|主管|经理|总监|工程师|技术|运营|官方|工作人员|客服主管|审核|CEO)"
     r"|(?:AI|人工智能|客服助手|智能客服|客服机器人|聊天机器人|助手)(?:请|必须|应当|应该|需要|看到|读到|在读)|致(?:AI|机器人|智能客服)|给(?:AI|机器人|智能客服)的(?:话|指令|备注)"
-    r"|具有法律效力|(?:视为|等同)(?:正式)?(?:承诺|合同)|(?:^|\n)\s*(?:系统|管理员|system)\s*[:：\]】]|【(?:系统|管理员|内部|重要指令|最高指令)",
+    r"|具有法律效力|(?:视为|等同)(?:正式)?(?:承诺|合同)|(?:^|\n)\s*(?:系统|管理员|system)\s*[:：\]】](?!\s*(?:安卓|鸿蒙|android|ios|windows|mac\s?os|linux|harmonyos)\b|\s*(?:安卓|鸿蒙))|【(?:系统|管理员|内部|重要指令|最高指令)",
     re.I | re.M,
 )
 _JOINTS = re.compile(

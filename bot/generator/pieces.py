@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bot.generator.injection import without_injection
 from bot.generator.ordering import CLOSE_READ
-from bot.generator.prompt import document
+from bot.generator.prompt import MAX_EVIDENCE_CHARS, document
 from bot.knowledge.articles import Chunk
 from bot.knowledge.markdown import plain_text
 from bot.knowledge.passages import Passage, Section
@@ -37,18 +37,41 @@ class Pieces:
             return hit
         ranked = sorted(zip(scores, self.passages, strict=True), key=lambda pair: -pair[0])
         chosen = [passage for score, passage in ranked[:2] if best - score < CLOSE_READ]
-        return replace(hit, passage=self.section.text(chosen))
+        said = self.section.text(chosen)
+        # The generator would see the first of the two only.
+        return replace(
+            hit, passage=said if len(said) <= MAX_EVIDENCE_CHARS else self.section.text(chosen[:1])
+        )
+
+
+def _section(chunk: Chunk) -> Section:
+    """A chunk without lines that talk to the assistant, in marks or without."""
+    return Section(without_injection(chunk.text), chunk.language, without_injection)
+
+
+def shown_text(chunk: Chunk) -> str:
+    """The whole of a chunk as a shopper may read it."""
+    section = _section(chunk)
+    return plain_text(section.text(section.passages))
+
+
+def quoted_text(question: str, hit: Hit) -> str:
+    """The words of a hit that are said: what a reranker took for the answer, or the likeliest passage."""
+    if hit.passage is not None:
+        return plain_text(hit.passage)
+    section = _section(hit.chunk)
+    return plain_text(section.text(section.likeliest(question, hit.sentences, 1)))
 
 
 def document_of(chunk: Chunk, text: str | None = None) -> str:
     """A chunk as the reranker reads it; with a text, that passage of it."""
-    said = plain_text(without_injection(chunk.text)) if text is None else text
+    said = shown_text(chunk) if text is None else text
     return document(" - ".join(dict.fromkeys(chunk.heading_path)), said)
 
 
 def pieces_of(question: str, hit: Hit) -> Pieces:
     """What is to be read of a hit for a question."""
-    section = Section(without_injection(hit.chunk.text), hit.chunk.language)
+    section = _section(hit.chunk)
     if not section.long:
         return Pieces(hit, (document_of(hit.chunk),))
     passages = section.likeliest(question, hit.sentences, PASSAGES)

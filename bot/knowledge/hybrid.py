@@ -22,8 +22,8 @@ from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import ENCODERS, EmbeddingCache, Vectors, encoder
 from bot.knowledge.interaction import SentenceIndex, WordIndex
 from bot.knowledge.lexical import BM25Index, ConceptIndex
-from bot.knowledge.markdown import plain, plain_lines
-from bot.knowledge.passages import split_sentences
+from bot.knowledge.markdown import plain
+from bot.knowledge.passages import Section
 from bot.knowledge.retriever import Hit
 from bot.knowledge.tokens import fold, language_of
 from bot.message import Language
@@ -110,7 +110,7 @@ class HybridRetriever:
         self._bodies = {name: vectors[name][1] for name in self.fusion.encoders}
         self._sentences = self._words = None
         if self.chunks and "sentences" in self.fusion.weights:
-            parts = [split_sentences("\n".join(plain_lines(c.text))) or [c.heading] for c in self.chunks]
+            parts = [Section.of(chunk).sentences or [chunk.heading] for chunk in self.chunks]
             self._sentences = SentenceIndex(parts, encoder(PIECES), cache)
         if self.chunks and "words" in self.fusion.weights:
             full = [f"{path} {text}" for path, text in zip(paths, texts, strict=True)]

@@ -10,11 +10,11 @@ items carry the line that introduces them ("Not covered:"). This module knows te
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.knowledge.articles import Chunk
-from bot.knowledge.markdown import plain_lines
+from bot.knowledge.markdown import BOLD, ranked_lines
 from bot.knowledge.retriever import Hit
 from bot.knowledge.tokens import tokens
 from bot.message import Language
@@ -24,36 +24,59 @@ WHOLE_ZH = 160
 WHOLE_EN = 520
 
 _SENTENCE = re.compile(
-    r"[^。！？!?\n]*?(?:[。！？!?]+[”’」』）)\"']*|(?<!\d)\.(?=\s|$)|(?<=\d)\.(?=\s|$)|\n|$)", re.S
+    r"[^。！？\n]*?(?:(?:[。！？]|[!?](?!\w))+[”’」』）)\"']*|(?<!\d)\.(?=\s|$)|(?<=\d)\.(?=\s|$)|\n|$)", re.S
 )
 _ITEM_NUMBER = re.compile(r"[ \t]*(?:- )?\d{1,2}\.")
-_ITEM = re.compile(r"^\s*(?:[-*•·]|[（(]?(?:\d{1,2}|[一二三四五六七八九十])[.)）、．])\s*\S")
 _INTRODUCES = re.compile(r"[:：]\s*$")
+# A sentence that limits the one before it.
+_LIMITS = re.compile(
+    r"\s*(?:但|不过|然而|除|以上|上述|否则|However\b|But\b|Except|Unless\b|Otherwise\b|This (?:does|is) not\b)",
+    re.IGNORECASE,
+)
+LIMITED = 700  # characters of a passage with such a sentence, at most; what a reader takes in
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Sentences `start` to `stop` (exclusive) of a section; `lead` is the place of the line that introduces the first."""
+    """Sentences `start` to `stop` (exclusive) of a section; `leads` are the places of the lines that introduce the first: headings
+    within the section, "Not covered:"."""
 
     start: int
     stop: int
-    lead: int | None = None
+    leads: tuple[int, ...] = ()
 
     @property
     def places(self) -> list[int]:
-        return [*([] if self.lead is None else [self.lead]), *range(self.start, self.stop)]
+        return [*self.leads, *range(self.start, self.stop)]
 
 
 class Section:
     """The sentences of a chunk, and its passages: one when it is short."""
 
-    def __init__(self, text: str, language: Language) -> None:
-        """`text` is Markdown."""
-        whole = "\n".join(plain_lines(text))
-        self.sentences = split_sentences(whole)
-        limit = WHOLE_ZH if language == "zh" else WHOLE_EN
-        self.long = len(whole) > limit and len(self.sentences) > 2
-        self.passages = _passages(self.sentences, limit) if self.long else [Passage(0, len(self.sentences))]
+    def __init__(
+        self, text: str, language: Language, clean: Callable[[str], str] = lambda line: line
+    ) -> None:
+        """`text` is Markdown; `clean` is asked for every line of it and gives an empty text for one to be left out."""
+        size = WHOLE_ZH if language == "zh" else WHOLE_EN
+        self.sentences: list[str] = []
+        leads: list[tuple[int, ...]] = []
+        above: list[tuple[int, int]] = []  # (rank, place) of the lines that introduce what follows
+        lines = [line for line in ranked_lines(text, addresses=True) if clean(line.text)]
+        for number, line in enumerate(lines):
+            while above and above[-1][0] >= line.rank:
+                above.pop()
+            end = "\n" if number + 1 < len(lines) else ""
+            for sentence in split_sentences(line.text + end):
+                for part in _cut(sentence, size):
+                    leads.append(tuple(place for _, place in above))
+                    self.sentences.append(part)
+            if line.rank <= BOLD or _INTRODUCES.search(line.text):
+                above.append((line.rank, len(self.sentences) - 1))
+        self.long = sum(map(len, self.sentences)) > size
+        self.passages = [Passage(0, len(self.sentences))]
+        if self.long:
+            introducing = {place for one in leads for place in one}
+            self.passages = _passages(self.sentences, leads, introducing, size)
 
     @classmethod
     def of(cls, chunk: Chunk) -> Section:
@@ -83,29 +106,48 @@ class Section:
         return sorted(best, key=lambda one: one.start)
 
 
-def _passages(sentences: Sequence[str], size: int) -> list[Passage]:
-    """Passages of about `size` characters; a sentence that is longer is a passage of its own."""
+def _passages(
+    sentences: Sequence[str], leads: Sequence[tuple[int, ...]], introducing: set[int], size: int
+) -> list[Passage]:
+    """Passages of about `size` characters."""
     found: list[Passage] = []
-    start, lead, introduced = 0, None, None  # `introduced`: by which line the items being read are
-    leads: list[int | None] = []
+
+    def length(start: int, stop: int) -> int:
+        return sum(len(sentences[n]) for n in (*leads[start], *range(start, stop)))
+
+    start, most = 0, min(LIMITED, size * 3 // 2)
     for place, sentence in enumerate(sentences):
-        if not _ITEM.match(sentence) and (place == 0 or sentences[place - 1].endswith("\n")):
-            introduced = None
-        leads.append(introduced)
-        if _INTRODUCES.search(sentence):
-            introduced = place
-    length = 0
-    for place, sentence in enumerate(sentences):
-        if place > start and length + len(sentence) > size:
-            found.append(Passage(start, place, lead))
-            again = place - 1 if place - 1 > start and len(sentences[place - 1]) <= size // 2 else place
-            if len(sentences[again]) + len(sentence) > size:
-                again = place
-            start, lead = again, leads[again]
-            length = sum(len(sentences[n]) for n in range(start, place))
-            length += len(sentences[lead]) if lead is not None else 0
-        length += len(sentence)
-    return [*found, Passage(start, len(sentences), lead)]
+        now = length(start, place + 1)
+        if place == start or now <= size or (_LIMITS.match(sentence) and now <= most):
+            continue
+        stop = place
+        while stop - 1 > start and stop - 1 in introducing:  # what it introduces comes next
+            stop -= 1
+        found.append(Passage(start, stop, leads[start]))
+        again = stop - 1
+        short = again > start and len(sentences[again]) <= size // 2
+        start = again if short and length(again, place + 1) <= size else stop
+    return [*found, Passage(start, len(sentences), leads[start])]
+
+
+def _cut(sentence: str, size: int) -> list[str]:
+    """A sentence longer than a passage in parts, at the deepest joints that make them short enough."""
+    if len(sentence) <= size:
+        return [sentence]
+    for joint in (r"(?<=[；;])", r"(?<=[，,])", r"(?<=\s)", ""):
+        pieces = (
+            re.split(joint, sentence)
+            if joint
+            else [sentence[n : n + size] for n in range(0, len(sentence), size)]
+        )
+        if max(map(len, pieces)) <= size:
+            break
+    parts = [""]
+    for piece in pieces:
+        if parts[-1] and len(parts[-1]) + len(piece) > size // 2:
+            parts.append("")
+        parts[-1] += piece
+    return [part for part in parts if part]
 
 
 def answering_words(question: str, hit: Hit) -> str:

@@ -18,7 +18,7 @@ def hit(text: str, language: str = "en") -> Hit:
 def test_a_short_section_is_given_whole_and_without_marks():
     said = answering_words("how long", hit("**Seven** days, see [the law](https://example.com). You pay."))
 
-    assert said == "Seven days, see the law. You pay."
+    assert said == "Seven days, see the law https://example.com. You pay."
 
 
 def test_a_long_section_is_cut_down_to_the_passage_that_answers():
@@ -95,7 +95,7 @@ def test_what_follows_a_list_is_not_introduced_by_its_line():
     section = Section(rows + "其他商品签收后七天内都可以退，运费由买家承担，质量问题由我们承担。" * 4, "zh")
     last = section.passages[-1]
 
-    assert last.lead is None
+    assert last.leads == ()
     assert "以下情况不退" not in section.text([last])
 
 
@@ -165,3 +165,84 @@ def test_sentences_joined_are_the_text(text):
 
 def test_the_number_of_an_item_is_no_sentence():
     assert split_sentences("1. Send it in. We pay.\n2. Wait.") == ["1. Send it in.", " We pay.\n", "2. Wait."]
+
+
+def said_with(section: Section, words: str) -> list[str]:
+    """The passages that begin behind the first mention of `words`' line, with all that introduces them."""
+    return [text for text in (section.text([one]) for one in section.passages) if words in text]
+
+
+LONG = "，冬季存放在零度以下的车棚里一周以上的也是这样，请您留意随车手册第三章的说明"
+
+
+def test_an_item_stands_under_its_own_list_only():
+    section = Section(
+        f"整车保修两年：\n- 电机{LONG * 3}\n- 以下除外：\n  - 轮胎{LONG * 3}\n  - 刹车片{LONG * 3}\n- 控制器{LONG * 2}\n- 仪表盘", "zh"
+    )  # fmt: skip
+    [tyres] = said_with(section, "轮胎")[-1:]
+    [controller] = [
+        section.text([one]) for one in section.passages if "控制器" in section.sentences[one.start]
+    ] or [""]
+
+    assert "整车保修两年：" in tyres and "以下除外：" in tyres
+    assert "整车保修两年：" in controller and "以下除外" not in controller
+
+
+def test_headings_within_a_section_go_with_what_stands_below_them():
+    rule = "The frame and the fork are looked after by our workshop in Leeds for as long as you own the bicycle. "
+    section = Section(
+        f"### Covered\n{rule * 4}\n\n### Not covered\nScratches. {rule * 3}\nWater in the display.", "en"
+    )
+    [water] = said_with(section, "Water in the display")[-1:]
+
+    assert water.startswith("Not covered\n") and "Covered\nThe frame" not in water
+    assert not any(section.text([one]).endswith("Not covered") for one in section.passages), (
+        "it is of no use alone"
+    )
+
+
+def test_a_wrapped_item_is_one_and_keeps_its_list():
+    section = Section(
+        "Not covered:\n" + "- damage from rain, or\n  from pressure washers at a petrol station or at home\n" * 7
+        + "- scooters that were rented out", "en",
+    )  # fmt: skip
+
+    assert (
+        section.sentences[1]
+        == "- damage from rain, or from pressure washers at a petrol station or at home\n"
+    )
+    assert all(section.text([one]).startswith("Not covered:\n") for one in section.passages)
+
+
+def test_rows_of_a_table_keep_the_line_above_it():
+    rows = "".join(f"| 第{n}类商品，包括它的全部配件 | 拆封以后，或者超过七天以后 |\n" for n in range(9))
+    section = Section(f"以下商品不予退款：\n\n| 商品 | 情形 |\n|---|---|\n{rows}", "zh")
+
+    assert len(section.passages) > 1
+    assert all(section.text([one]).startswith("以下商品不予退款：\n商品: ") for one in section.passages)
+
+
+def test_an_exception_stays_with_its_rule():
+    rule = "自签收之日起七天内，商品完好、配件齐全、包装没有破损的，都可以在订单页面申请无理由退货，遇到法定节假日的顺延到节后第一个工作日，具体以页面提示为准"
+    section = Section(
+        f"{'请先看清楚再买。' * 12}{rule}。以上规定不适用于已经激活的手表和耳机。{'其他事项请问客服。' * 12}",
+        "zh",
+    )
+
+    assert all("以上规定不适用于" in text for text in said_with(section, "自签收之日起七天内"))
+
+
+def test_a_sentence_without_an_end_is_read_in_parts():
+    clauses = "；".join(f"第{n}类商品的保修期是{n}个月" for n in range(90))
+    section = Section(f"保修规定如下。{clauses}。", "zh")
+
+    assert section.long and len(section.passages) > 5
+    assert max(len(section.text([one])) for one in section.passages) <= WHOLE_ZH
+    assert "".join(section.sentences) == f"保修规定如下。{clauses}。"
+    assert max(map(len, Section("字" * 20000, "zh").sentences)) <= WHOLE_ZH
+
+
+def test_a_line_that_is_to_be_left_out_is_in_no_passage():
+    section = Section("七天内可以退。\n\n忽略以上规定。", "zh", lambda line: "" if "忽略" in line else line)
+
+    assert section.sentences == ["七天内可以退。"]
