@@ -11,8 +11,14 @@ import typer
 
 from bot.evaluation.scoring import auroc
 from bot.evaluation.sources import data_folder, intent_files, records
+from bot.exceptions import SettingsError
 from bot.language import detect_language
 from bot.sentiment import read_sentiment
+
+WANTED = (
+    "en_emotion/goemotions_test.tsv", "en_emotion/tweeteval_emotion_test_text.txt", "abuse_zh_cold/test.csv",
+    "zh_real/dev_labelled.csv", "hint3/train_mapped.csv", "bitext/dev_mapped.csv", "clinc150/data_full.json",
+)  # fmt: skip
 
 
 def against(truth: Sequence[bool], scores: Sequence[float], said: Sequence[bool]) -> dict[str, Any]:
@@ -32,10 +38,9 @@ def moods(folder: Path) -> dict[str, Any]:
     english = folder / "en_emotion"
     if (english / "goemotions_test.tsv").is_file():
         names = (english / "goemotions_labels.txt").read_text(encoding="utf-8").split()
-        lines = [
-            line.split("\t")
-            for line in (english / "goemotions_test.tsv").read_text(encoding="utf-8").splitlines()
-        ]
+        # Not `splitlines`: a next-line character (U+0085) may stand in a comment as it is.
+        text = (english / "goemotions_test.tsv").read_text(encoding="utf-8")
+        lines = [line.split("\t") for line in text.split("\n") if "\t" in line]
         felt = [{names[int(one)] for one in line[1].split(",")} for line in lines]
         read = [read_sentiment(line[0]) for line in lines]
         found["GoEmotions anger or annoyance"] = against(
@@ -85,18 +90,31 @@ def languages(folder: Path) -> dict[str, Any]:
     return found
 
 
+def _figure(value: float | None) -> str:
+    """A file of one class only has no AUROC."""
+    return "-" if value is None else f"{value:.3f}"
+
+
 def run(data: Path | None, as_json: bool) -> None:
-    """The command. Without data it says so in one line and ends well."""
+    """The command. Without data it says so in one line and ends well.
+
+    Raises:
+        SettingsError: the folder holds none of the files; a name that was mistyped must not pass for a measurement.
+    """
     folder = data_folder(data)
     if folder is None:
         return
     result = {"mood": moods(folder), "language": languages(folder)}
+    if not any(result.values()):
+        raise SettingsError(
+            f"{folder} holds none of the files that are measured on. Wanted, one at least: {', '.join(WANTED)}."
+        )
     if as_json:
         typer.echo(json.dumps(result, ensure_ascii=False))
         return
     for name, one in result["mood"].items():
         typer.echo(
-            f"{name:<32}AUROC {one['auroc']:.3f}  precision {one['precision']:.2f}  recall {one['recall']:.2f}  n={one['n']}"
+            f"{name:<32}AUROC {_figure(one['auroc'])}  precision {one['precision']:.2f}  recall {one['recall']:.2f}  n={one['n']}"
         )
     for name, one in result["language"].items():
         typer.echo(f"{name:<32}language right {100 * one['right']:5.1f} %  n={one['n']}")

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,18 +79,42 @@ def read_labels(path: Path, *, alone: bool = False) -> list[Label]:
                 raise TypeError("conversation must be one name that is not blank")
             label = Label(
                 conversation[0],
-                str(raw.get("at", "")),
+                _checked_time(raw["at"]),
                 p,
                 raw["wrong"],
-                risk_class(str(raw.get("risk") or "")),
+                _checked_class(raw.get("risk")),
                 raw.get("alone", True),
             )
         except (ValueError, KeyError, TypeError) as exc:
             raise GeneratorError(
-                f"{path}:{number}: not a label ({exc!r}). Wanted: conversation, at, p, wrong (true or false), risk."
+                f"{path}:{number}: not a label ({exc!r}). Wanted: conversation, at (ISO 8601), p, wrong (true or false), risk."
             ) from exc
         labels.append(label)
     return one_each(label for label in labels if label.alone or not alone)
+
+
+def _checked_time(raw: Any) -> str:
+    """A time as it is written: which labels choose the grid and which certify goes by it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        _time(raw)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"at must be a time, for example 2026-10-01T09:30:00+08:00, not {raw!r}") from exc
+    return str(raw)
+
+
+def _checked_class(raw: Any) -> str:
+    """The class that a label's `risk` is judged in, read as articles are: "Policy" would be a class of its own.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if raw is not None and not isinstance(raw, str):
+        raise TypeError(f"risk must be one word, for example policy, not {raw!r}")
+    return risk_class((raw or "").strip().lower())
 
 
 def one_each(labels: Iterable[Label]) -> list[Label]:
@@ -100,7 +124,8 @@ def one_each(labels: Iterable[Label]) -> list[Label]:
         by_conversation.setdefault(label.conversation, []).append(label)
     rng = random.Random(0)
     return sorted(
-        (rng.choice(group) for group in by_conversation.values()), key=lambda x: (x.at, x.conversation)
+        (rng.choice(group) for group in by_conversation.values()),
+        key=lambda x: (_time(x.at), x.conversation),  # texts of other time zones sort otherwise
     )
 
 

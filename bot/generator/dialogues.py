@@ -73,7 +73,7 @@ class Dialogue:
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Dialogue:
-        """A dialogue as it stands in a file; `gold` may be one text or a list.
+        """A dialogue as it stands in a file; `gold` may be one text or a list, `history` pairs or messages.
 
         Raises:
             KeyError, TypeError, ValueError: a field is missing or of another kind.
@@ -92,9 +92,51 @@ class Dialogue:
             evidence=evidence,
             answer=raw["answer"],
             gold=texts_of(raw.get("gold")),
-            history=tuple((str(a), str(b)) for a, b in raw.get("history", ())),
+            history=_turns(raw.get("history")),
             kind=str(raw.get("kind", "own")),
         )
+
+
+_HISTORY = (
+    'history must be a list of pairs ["question", "answer"], or of messages {"role", "content"} of user and assistant '
+    "in turn"
+)
+
+
+def _turns(raw: Any) -> tuple[tuple[str, str], ...]:
+    """What was said before, as pairs of a shopper's message and the answer to it.
+
+    They may be written as messages with a role, as chats are kept elsewhere. Nothing else is unpacked: a word of two
+    characters and an object of two fields fall into two parts as well, and would be learned from.
+
+    Raises:
+        TypeError: it is neither; says where.
+    """
+    turns = [] if raw is None else raw
+    if not isinstance(turns, list):
+        raise TypeError(f"{_HISTORY}, not {raw!r}")
+    if any(isinstance(one, dict) for one in turns):
+        turns = _paired(turns)
+    for number, turn in enumerate(turns, start=1):
+        if not isinstance(turn, list) or [str, str] != [type(one) for one in turn]:
+            raise TypeError(f"{_HISTORY}; turn {number} is {turn!r}")
+    return tuple((said, answered) for said, answered in turns)
+
+
+def _paired(messages: list[Any]) -> list[list[Any]]:
+    """Messages of user and assistant in turn, as pairs of what they say.
+
+    Raises:
+        TypeError: they do not take turns, or the last one has no answer.
+    """
+    for number, message in enumerate(messages, start=1):
+        wanted = "user" if number % 2 else "assistant"
+        if not isinstance(message, dict) or message.get("role") != wanted:
+            raise TypeError(f"{_HISTORY}; message {number} is not the {wanted}'s")
+    if len(messages) % 2:
+        raise TypeError(f"{_HISTORY}; the last message, the user's, has no answer")
+    said = [message.get("content") for message in messages]
+    return [said[at : at + 2] for at in range(0, len(said), 2)]
 
 
 @lru_cache(maxsize=1)

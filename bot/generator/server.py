@@ -139,7 +139,16 @@ async def _errors(request: web.Request, handler: Callable[..., Any]) -> web.Stre
         return web.json_response(body, status=exc.status, headers=exc.headers)
     except web.HTTPException as exc:
         body = {"error": {"message": exc.reason, "type": "invalid_request_error", "code": exc.status}}
-        return web.json_response(body, status=exc.status)
+        allowed = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
+        return web.json_response(body, status=exc.status, headers=allowed)
+    except ConnectionError:  # the caller left while the reply was being written: nobody reads another
+        raise
+    except Exception:  # a fault of ours; clients of this API read errors in this form only
+        log.exception("%s %s failed", request.method, request.path)
+        message = "The generator failed on this request; its log says why."
+        return web.json_response(
+            {"error": {"message": message, "type": "server_error", "code": 500}}, status=500
+        )
 
 
 class _Server:
@@ -229,9 +238,9 @@ class _Server:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         loaded, engine = self.ready()
-        body = await _read(request)
+        body = _known(await _read(request), KNOWN)
         sampling = self._sampling(body)
-        count = int(_number(body, "n", 1, MAX_CHOICES, 1))
+        count = _whole(body, "n", 1, MAX_CHOICES, 1)
         if engine.greedy and (sampling.temperature > 0 or count > 1):
             raise _Refused(400, "invalid_request_error", "On CUDA temperature must be 0 and n must be 1.")
         ids = self._prompt(body, loaded)
@@ -277,10 +286,7 @@ class _Server:
         self.ready()
         if self.reranker is None:
             raise _Refused(404, "not_found_error", "This generator has no reranker (generator.reranker).")
-        body = await _read(request)
-        unknown = sorted(set(body) - RERANK)
-        if unknown:
-            raise _Refused(400, "invalid_request_error", f"Unknown field '{unknown[0]}'.")
+        body = _known(await _read(request), RERANK)
         query, documents = body.get("query"), body.get("documents")
         if not isinstance(query, str) or not query.strip():
             raise _Refused(400, "invalid_request_error", "query must be a text.")
@@ -289,7 +295,7 @@ class _Server:
         texts = [d.get("text") if isinstance(d, dict) else d for d in documents]
         if any(not isinstance(t, str) for t in texts):
             raise _Refused(400, "invalid_request_error", 'A document must be a text or {"text": ...}.')
-        top = int(_number(body, "top_n", 1, MAX_DOCUMENTS, MAX_DOCUMENTS))
+        top = _whole(body, "top_n", 1, MAX_DOCUMENTS, MAX_DOCUMENTS)
         self._enter()
         left = threading.Event()
         work = asyncio.ensure_future(
@@ -360,9 +366,6 @@ class _Server:
         return ids
 
     def _sampling(self, body: dict[str, Any]) -> Sampling:
-        unknown = sorted(set(body) - KNOWN)
-        if unknown:
-            raise _Refused(400, "invalid_request_error", f"Unknown field '{unknown[0]}'.")
         if body.get("logprobs", True) is not True:
             raise _Refused(
                 400, "invalid_request_error", "logprobs cannot be switched off here: decisions rest on them."
@@ -370,23 +373,27 @@ class _Server:
         for name in ("presence_penalty", "frequency_penalty"):
             if body.get(name, 0) != 0:
                 raise _Refused(400, "invalid_request_error", f"{name} is not supported.")
-        stop = body.get("stop") or ()
-        stop = (stop,) if isinstance(stop, str) else tuple(stop)
-        if len(stop) > 8 or not all(isinstance(s, str) and s for s in stop):
-            raise _Refused(400, "invalid_request_error", "stop must be up to 8 texts.")
-        wanted = (
-            body.get("max_tokens") or body.get("max_completion_tokens") or min(96, self._limits.max_tokens)
-        )
+        most = self._limits.max_tokens
+        length = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
         return Sampling(
-            max_tokens=int(
-                _number(body | {"max_tokens": wanted}, "max_tokens", 1, self._limits.max_tokens, 96)
-            ),
+            max_tokens=_whole(body, length, 1, most, min(96, most)),
             temperature=_number(body, "temperature", 0, 2, 0.0),
             top_p=_number(body, "top_p", 0.01, 1, 1.0),
-            seed=None if body.get("seed") is None else int(_number(body, "seed", 0, 2**31, 0)),
-            stop=stop,
-            top_logprobs=int(_number(body, "top_logprobs", 0, 5, 0)),
+            seed=_whole(body, "seed", 0, 2**31, 0) if "seed" in body else None,
+            stop=_stop(body),
+            top_logprobs=_whole(body, "top_logprobs", 0, 5, 0),
         )
+
+
+def _stop(body: dict[str, Any]) -> tuple[str, ...]:
+    """What ends a reply: one text or a list of them; the empty text ends nothing."""
+    given = body.get("stop", "")
+    if given == "":
+        return ()
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or len(texts) > 8 or not all(isinstance(s, str) and s for s in texts):
+        raise _Refused(400, "invalid_request_error", "stop must be a text or a list of up to 8 texts.")
+    return tuple(texts)
 
 
 def _choice(index: int, job: Job) -> dict[str, Any]:
@@ -406,6 +413,26 @@ def _number(body: dict[str, Any], name: str, low: float, high: float, default: f
     return float(value)
 
 
+def _whole(body: dict[str, Any], name: str, low: int, high: int, default: int) -> int:
+    """A number without a fraction: 2.0 is one, as in JSON Schema, and 2.5 is not rounded in silence."""
+    value = _number(body, name, low, high, default)
+    if not value.is_integer():
+        raise _Refused(400, "invalid_request_error", f"{name} must be a whole number from {low} to {high}.")
+    return int(value)
+
+
+def _known(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """The fields that are set: null means the same as no such field, as OpenAI's contract has it.
+
+    Raises:
+        _Refused: a field is none of these, whatever its value.
+    """
+    unknown = sorted(set(body) - names)
+    if unknown:
+        raise _Refused(400, "invalid_request_error", f"Unknown field '{unknown[0]}'.")
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def _median(values: deque[float]) -> float:
     ordered = sorted(values)
     return ordered[len(ordered) // 2] if ordered else 2.0
@@ -414,8 +441,24 @@ def _median(values: deque[float]) -> float:
 async def _read(request: web.Request) -> dict[str, Any]:
     try:
         body = await request.json()
+        json.dumps(body, ensure_ascii=False).encode()  # every text in it can be handed on
+    except UnicodeEncodeError as exc:
+        half = ascii(exc.object[exc.start])
+        raise _Refused(
+            400, "invalid_request_error", f"The body holds half of a character ({half}); send whole ones."
+        ) from None
     except ValueError:
         raise _Refused(400, "invalid_request_error", "The body is not JSON.") from None
+    except web.RequestPayloadError:
+        raise _Refused(
+            400, "invalid_request_error", "The body is cut off, or not packed as Content-Encoding says."
+        ) from None
+    except RecursionError:
+        raise _Refused(400, "invalid_request_error", "The body is nested too deeply.") from None
+    except LookupError:
+        raise _Refused(
+            400, "invalid_request_error", f"The charset '{request.charset}' is unknown; send UTF-8."
+        ) from None
     if not isinstance(body, dict):
         raise _Refused(400, "invalid_request_error", "The body must be a JSON object.")
     return body

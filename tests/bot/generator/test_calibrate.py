@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from bot.exceptions import CertificateVoid, GeneratorError
@@ -92,16 +95,85 @@ def test_one_label_counts_per_conversation(tmp_path: Path) -> None:
     "line",
     [
         "{",
-        '{"conversation": "c", "p": 2, "wrong": false}',
-        '{"conversation": "c", "p": 0.5, "wrong": "no"}',
-        '{"conversation": "c", "p": 0.5, "wrong": true, "alone": "no"}',
-        '{"conversation": null, "p": 0.5, "wrong": true}',
+        '{"conversation": "c", "at": "2026-10-01", "p": 2, "wrong": false}',
+        '{"conversation": "c", "at": "2026-10-01", "p": 0.5, "wrong": "no"}',
+        '{"conversation": "c", "at": "2026-10-01", "p": 0.5, "wrong": true, "alone": "no"}',
+        '{"conversation": null, "at": "2026-10-01", "p": 0.5, "wrong": true}',
     ],
 )
 def test_a_bad_label_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "l.jsonl").write_text(line, encoding="utf-8")
     with pytest.raises(GeneratorError, match=r"l\.jsonl:1"):
         read_labels(tmp_path / "l.jsonl")
+
+
+@pytest.mark.parametrize("at", [None, "", "1/2/2026", "yesterday", 20261001, 1790812800.0, ["2026-10-01"]])
+def test_a_label_that_says_no_time_is_named(tmp_path: Path, at: object) -> None:
+    """The earlier labels choose, the later ones certify: without a time nobody can say which is which."""
+    label = {"conversation": "c", "at": at, "p": 0.5, "wrong": False}
+    (tmp_path / "l.jsonl").write_text("\n" + json.dumps(label), encoding="utf-8")
+    with pytest.raises(GeneratorError, match=r"l\.jsonl:2: .*at must be a time"):
+        read_labels(tmp_path / "l.jsonl")
+
+
+def test_a_label_without_a_time_is_named(tmp_path: Path) -> None:
+    (tmp_path / "l.jsonl").write_text('{"conversation": "c", "p": 0.5, "wrong": false}', encoding="utf-8")
+    with pytest.raises(GeneratorError, match=r"l\.jsonl:1: .*'at'"):
+        read_labels(tmp_path / "l.jsonl")
+
+
+def test_labels_are_in_order_of_time_wherever_they_were_written(tmp_path: Path) -> None:
+    times = ("2026-10-01T09:00:00+08:00", "2026-10-01T02:00:00Z", "2026-10-01T03:00:00", "20261001T040000")
+    lines = [json.dumps({"conversation": f"c{9 - n}", "at": at, "p": 0.5, "wrong": False}) for n, at in enumerate(times)]  # fmt: skip
+    (tmp_path / "l.jsonl").write_text("\n".join(reversed(lines)), encoding="utf-8")
+
+    assert list(times) == [label.at for label in read_labels(tmp_path / "l.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("risk", "judged"),
+    [
+        ("Policy", "policy"),
+        (" REFUND ", "policy"),
+        ("Order", "order"),
+        ("Product", "product"),
+        (" ", "product"),
+        (None, "product"),
+    ],
+)
+def test_a_class_is_the_same_however_it_is_written(tmp_path: Path, risk: str | None, judged: str) -> None:
+    """As in articles: else "Policy" would be judged as leniently as any class, and certify no answer about policy."""
+    label = {"conversation": "c", "at": "2026-10-01", "p": 0.5, "wrong": False, "risk": risk}
+    (tmp_path / "l.jsonl").write_text(json.dumps(label), encoding="utf-8")
+
+    assert [judged] == [one.risk for one in read_labels(tmp_path / "l.jsonl")]
+
+
+@pytest.mark.parametrize("risk", [0, 7, False, ["policy"], {"policy": 1}])
+def test_a_class_that_is_no_text_is_named(tmp_path: Path, risk: object) -> None:
+    label = {"conversation": "c", "at": "2026-10-01", "p": 0.5, "wrong": False, "risk": risk}
+    (tmp_path / "l.jsonl").write_text(json.dumps(label), encoding="utf-8")
+    with pytest.raises(GeneratorError, match=r"l\.jsonl:1: .*risk must be one word"):
+        read_labels(tmp_path / "l.jsonl")
+
+
+@given(
+    at=st.one_of(st.none(), st.integers(), st.text(max_size=12), st.datetimes().map(str)),
+    risk=st.one_of(st.none(), st.booleans(), st.text(max_size=8), st.lists(st.text(max_size=3))),
+)
+def test_whatever_stands_in_a_label_is_read_or_named(at: object, risk: object) -> None:
+    label = {"conversation": "c", "at": at, "p": 0.5, "wrong": False, "risk": risk}
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "l.jsonl")
+        file.write_text(json.dumps(label), encoding="utf-8")
+        refused, found = "", []
+        try:
+            found = read_labels(file)
+        except GeneratorError as exc:
+            refused = str(exc)
+
+    assert [] != found or f"{file}:1: " in refused
+    assert all(one.risk and one.risk == one.risk.strip().lower() for one in found)
 
 
 @pytest.mark.parametrize("part", ["model", "adapter", "reranker", "search", "policy", "confidence"])
@@ -246,7 +318,13 @@ def test_a_class_without_labels_is_promised_nothing(tmp_path: Path, settings: Se
 
 def test_labels_are_judged_in_the_class_that_answering_looks_up(tmp_path: Path, settings: Settings) -> None:
     rows = [
-        {"conversation": f"{risk}{n}", "at": f"{n:04d}", "p": 0.9, "wrong": False, "risk": risk}
+        {
+            "conversation": f"{risk}{n}",
+            "at": f"2026-10-01T{n // 60:02d}:{n % 60:02d}",
+            "p": 0.9,
+            "wrong": False,
+            "risk": risk,
+        }
         for risk in ("refund", "payment", "legal", "high", "money", "policy", None, "")
         for n in range(100)
     ]
@@ -346,7 +424,7 @@ def test_answers_given_at_an_old_threshold_do_not_count_against_the_new_one(
     assert {"product": 1} == levels(mine)
     assert "4 new audits of 12, 8 more below the present thresholds" in said
     write_audits(tmp_path / "b.jsonl", 12, p=0.75)
-    moved = (tmp_path / "b.jsonl").read_text().replace('"a', '"b')
+    moved = (tmp_path / "b.jsonl").read_text().replace('"conversation": "a', '"conversation": "b')
     (tmp_path / "b.jsonl").write_text(moved)
     kefu_calibrate(mine, monkeypatch, "audit", "--labels", str(tmp_path / "b.jsonl"))
     assert {"product": 2} == levels(mine), "those above it do"

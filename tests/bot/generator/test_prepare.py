@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.exceptions import GeneratorError
 from bot.generator.dialogues import Dialogue, make_dialogues, make_shop
@@ -102,6 +105,81 @@ def test_a_field_of_another_kind_is_named(tmp_path: Path, change: dict[str, obje
     file.write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(GeneratorError, match=r"d\.jsonl:1: not a dialogue"):
         read_dialogues(file)
+
+
+@pytest.mark.parametrize(
+    ("history", "kept"),
+    [
+        ([["在吗", "在的"], ["包邮吗", "满99元包邮。"]], (("在吗", "在的"), ("包邮吗", "满99元包邮。"))),
+        (
+            [{"role": "user", "content": "在吗"}, {"role": "assistant", "content": "在的"}],
+            (("在吗", "在的"),),
+        ),
+        ([], ()),
+        (None, ()),
+    ],
+)
+def test_what_was_said_before_may_be_pairs_or_messages(
+    tmp_path: Path, history: object, kept: tuple[tuple[str, str], ...]
+) -> None:
+    assert [kept] == [d.history for d in read_dialogues(own_file(tmp_path, history))]
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        (["在吗", "在的"], "turn 1 is "),
+        ([["在吗", "在的"], ["包邮吗"]], "turn 2 is "),
+        ([["在吗", 7]], "turn 1 is "),
+        ("在吗", "in turn, not "),
+        ({"在吗": "在的"}, "in turn, not {"),
+        ([{"role": "user", "content": "在吗"}], "has no answer"),
+        ([{"role": "user", "content": "在吗"}, {"role": "user", "content": "人呢"}], "message 2 is not"),
+        ([{"role": "system", "content": "x"}, {"role": "user", "content": "在吗"}], "message 1 is not"),
+        ([{"role": "user", "content": "在吗"}, {"role": "assistant", "content": None}], "turn 1 is "),
+        ([{"question": "在吗", "answer": "在的"}], "message 1 is not"),
+        ([["在吗", "在的"], {"role": "assistant", "content": "x"}], "message 1 is not"),
+    ],
+)
+def test_another_history_is_named_and_not_learned_from(tmp_path: Path, history: object, said: str) -> None:
+    """A word of two characters and an object of two fields are no question and answer."""
+    with pytest.raises(GeneratorError, match=r"d\.jsonl:2: .*history must be ") as error:
+        read_dialogues(own_file(tmp_path, history))
+
+    assert said in str(error.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda one: (
+        st.lists(one, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "x"]), one, max_size=3)
+        | st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": one})
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_whatever_history_is_it_is_read_as_texts_or_named(history: object) -> None:
+    with TemporaryDirectory() as folder:
+        refused, turns = "", None
+        try:
+            turns = read_dialogues(own_file(Path(folder), history))[0].history
+        except GeneratorError as exc:
+            refused = str(exc)
+
+    assert turns is not None or ("d.jsonl:2: " in refused and "history must be " in refused)
+    assert not turns or isinstance(history, list)
+    assert all(len(turn) == 2 and all(isinstance(said, str) for said in turn) for turn in turns or ())
+
+
+def own_file(folder: Path, history: object) -> Path:
+    """A shop's file of one dialogue, on its second line."""
+    file = folder / "d.jsonl"
+    raw = {"id": "1", "language": "zh", "question": "q", "evidence": [], "answer": "a", "history": history}
+    file.write_text("\n" + json.dumps(raw), encoding="utf-8")
+    return file
 
 
 def test_an_answer_that_the_prompt_cuts_off_is_not_taught() -> None:

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.exceptions import GeneratorError, NoReranker
 from bot.generator.client import GeneratorClient, parse_completions
-from bot.generator.engine import BatchEngine
+from bot.generator.engine import BatchEngine, Sampling
 from bot.generator.model import Loaded
 from bot.generator.prompt import build_messages
-from bot.generator.server import Limits, make_app
+from bot.generator.server import KNOWN, Limits, _known, _Refused, _Server, make_app
 
 ASK = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 
@@ -27,6 +29,11 @@ async def until(true: Callable[[], Any]) -> None:
     async with asyncio.timeout(10):
         while not true():
             await asyncio.sleep(0.01)
+
+
+def asked(body: dict[str, Any], limits: Limits) -> Sampling:
+    """What a request's fields ask for, beside its messages."""
+    return _Server(limits)._sampling(_known(body, KNOWN))
 
 
 async def serve(
@@ -84,6 +91,22 @@ async def test_a_completion_has_text_tokens_and_log_probabilities(aiohttp_client
         ({"n": 0}, "n must be"),
         ({"logprobs": False}, "logprobs"),
         ({"tools": []}, "tools"),
+        ({"tools": None}, "tools"),
+        ({"messages": None}, "messages"),
+        ({"stop": 5}, "stop"),
+        ({"stop": True}, "stop"),
+        ({"stop": False}, "stop"),
+        ({"stop": {"a": 1}}, "stop"),
+        ({"stop": ["a", 5]}, "stop"),
+        ({"stop": ["a"] * 9}, "stop"),
+        ({"max_tokens": 0}, "max_tokens must be"),
+        ({"max_tokens": 2.5}, "max_tokens must be a whole number"),
+        ({"max_tokens": None, "max_completion_tokens": 0}, "max_completion_tokens must be"),
+        ({"n": 2.5}, "n must be a whole number"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"top_logprobs": 1.5}, "top_logprobs must be a whole number"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, "\\ud800"),
+        ({"stop": "\udfff"}, "\\udfff"),
         ({"messages": [{"role": "user", "content": "long " * 2000}]}, "tokens"),
     ],
 )
@@ -95,6 +118,108 @@ async def test_a_bad_request_is_refused_by_name(
 
     assert 400 == resp.status
     assert word in (await resp.json())["error"]["message"]
+
+
+NULLS = (
+    "max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "seed", "stop", "logprobs", "top_logprobs",
+    "stream", "user", "presence_penalty", "frequency_penalty",
+)  # fmt: skip
+
+
+async def test_null_means_the_same_as_no_such_field(aiohttp_client: Any, tiny: Loaded) -> None:
+    """As in OpenAI's contract: clients of theirs send every field they know."""
+    client = await serve(aiohttp_client, tiny)
+    ask = {"messages": ASK["messages"]}
+    plain = await (await client.post("/v1/chat/completions", json=ask)).json()
+    resp = await client.post("/v1/chat/completions", json=ask | dict.fromkeys(NULLS))
+
+    assert 200 == resp.status
+    assert plain["choices"] == (await resp.json())["choices"]
+
+
+async def test_a_whole_number_may_be_written_with_a_point(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny)
+    resp = await client.post("/v1/chat/completions", json=ASK | {"n": 2.0, "max_tokens": 3.0})
+    body = await resp.json()
+
+    assert 2 == len(body["choices"]) and body["usage"]["completion_tokens"] <= 6
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "word"),
+    [
+        (b"{", "utf-8", "not JSON"),
+        (b"\xff", "utf-8", "not JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "utf-8", "nested too deeply"),
+        (b'{"model":' * 10_000 + b"1" + b"}" * 10_000, "utf-8", "nested too deeply"),
+        (b'{"\\ud800": 1}', "utf-8", "half of a character"),
+        (b"{}", "foo", "charset 'foo' is unknown"),
+        (b"{}", "hex", "charset 'hex' is unknown"),
+        (b"[]", "utf-8", "JSON object"),
+    ],
+    ids=["cut off", "no UTF-8", "lists", "objects", "surrogate", "charset", "codec of bytes", "list"],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/rerank"])
+async def test_a_body_that_cannot_be_read_is_refused_with_the_reason(
+    aiohttp_client: Any, tiny: Loaded, path: str, body: bytes, charset: str, word: str
+) -> None:
+    client = await serve(aiohttp_client, tiny, Reads())
+    kind = {"Content-Type": f"application/json; charset={charset}"}
+    resp = await client.post(path, data=body, headers=kind)
+    error = (await resp.json())["error"]
+
+    assert (400, "invalid_request_error") == (resp.status, error["type"])
+    assert word in error["message"]
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny)
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    resp = await client.post("/v1/chat/completions", data=b"rubbish", headers=packed)
+
+    assert 400 == resp.status
+    assert "Content-Encoding" in (await resp.json())["error"]["message"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda one: st.lists(one, max_size=9) | st.dictionaries(st.text(max_size=2), one, max_size=2),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*sorted(KNOWN), "tools"]), VALUES, max_size=4))
+def test_whatever_a_request_asks_for_is_understood_or_refused(body: dict[str, Any]) -> None:
+    refused, found, limits = "", None, Limits()
+    try:
+        found = asked(body, limits)
+    except _Refused as exc:
+        refused = str(exc)
+
+    assert found is not None or any(name in refused for name in body)
+    assert found is None or (1 <= found.max_tokens <= limits.max_tokens and 0 <= found.temperature <= 2)
+    assert found is None or all(isinstance(text, str) and text for text in found.stop)
+    assert found is None or "tools" not in body
+
+
+async def test_another_method_is_told_which_ones_there_are(aiohttp_client: Any, tiny: Loaded) -> None:
+    client = await serve(aiohttp_client, tiny)
+    resp = await client.get("/v1/chat/completions")
+
+    assert (405, "POST") == (resp.status, resp.headers["Allow"])
+    assert 405 == (await resp.json())["error"]["code"]
+
+
+async def test_a_fault_of_our_own_is_logged_and_answered_in_the_same_form(
+    aiohttp_client: Any, tiny: Loaded, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await serve(aiohttp_client, tiny, Breaks())
+    resp = await client.post("/v1/rerank", json={"query": "tea", "documents": ["green"]})
+    error = (await resp.json())["error"]
+
+    assert (500, "server_error", 500) == (resp.status, error["type"], error["code"])
+    assert "ZeroDivisionError" in caplog.text and "/v1/rerank" in caplog.text
+    assert "ZeroDivisionError" not in error["message"], "what went wrong inside is for the log"
 
 
 async def test_a_full_server_says_when_to_come_back(aiohttp_client: Any, tiny: Loaded) -> None:
@@ -318,6 +443,15 @@ class Reads:
         return [2.0 if question in d else -3.0 for d in documents]
 
 
+class Breaks:
+    """A reranker with a fault."""
+
+    def score(
+        self, question: str, documents: Sequence[str], left: threading.Event | None = None
+    ) -> list[float]:
+        raise ZeroDivisionError
+
+
 class Ponders:
     """A reranker that reads one document as long as nobody says go, and stops between documents when the caller left."""
 
@@ -360,6 +494,9 @@ async def test_sections_are_ranked_best_first_and_come_back_as_log_odds(
         ({"documents": [7]}, "document"),
         ({"documents": ["x"] * 33}, "documents"),
         ({"top_n": 0}, "top_n"),
+        ({"top_n": 1.5}, "top_n must be a whole number"),
+        ({"query": "\ud800"}, "\\ud800"),
+        ({"documents": ["\ud800"]}, "\\ud800"),
         ({"qurey": "x"}, "qurey"),
     ],
 )
