@@ -25,14 +25,15 @@ _CARDS = (
     re.compile(
         r"(?:咨询|查询)订单号[::]\s*\S{1,40}?(?=[\s,，;；]|$)[,，\s]*(?:商品(?:id|号)[::]\s*\S{1,30})?"
     ),
+    re.compile(r"顾客通过点击.{0,30}?信息发送[::]?"),
     re.compile(r"(?:请选择(?:咨询)?(?:订单|商品)|订单业务咨询|售前咨询|订单咨询|商品咨询)"),
 )
 _LINK = re.compile(r"https?://\S+|www\.\S+|<url>|\[(?:链接|网址)x?\]")
 _MASKED_ORDER = re.compile(r"\[(?:订单编号|订单|orderid|order)_?[\dx]*\]|<order>")
 _MASKED_NUMBER = re.compile(
-    r"\[(?:数字|电话|手机|金额|日期|时间|邮编|number|phone|money|date)x?\]|<num>|<number>"
+    r"\[(?:数字|电话|手机|金额|日期|时间|邮编|身份证号|number|phone|money|date)x?\]|<num>|<number>"
 )
-_MASKED_NAME = re.compile(r"\[(?:地址|姓名|组织机构|邮箱|公司|address|name|email)x?\]")
+_MASKED_NAME = re.compile(r"\[(?:地址|姓名|组织机构|站点|邮箱|公司|address|name|email)x?\]")
 _STICKER = re.compile(r"#e-[sj](?:\d+|\[数字x\])|\[(?:图片|表情|视频|语音|image|photo|sticker)\]")
 _LONG_NUMBER = re.compile(r"(?<![a-z])[a-z]{0,3}-?\d[\d-]{4,}\d")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
