@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export RASA_TELEMETRY_ENABLED := false
 export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 
-.PHONY: evaluate soak run test coverage setup train lint typecheck unit conversations e2e clean help
+.PHONY: evaluate soak run test coverage setup train lint typecheck unit conversations e2e clean clean-data help
 
 run: setup train ## set everything up, start all programs, print the page to chat on
 	@exec $(KEFU) up
@@ -58,5 +58,12 @@ soak: setup      ## ten minutes of 200 shoppers at all doors while the gateway i
 races: setup     ## ten thousand races of bot, people, shoppers and timers; an hour or more
 	@KEFU_LONG_TESTS=1 $(PY) -m pytest -q -s tests/bot/handoff/test_races.py -k thousand
 
-clean:           ## remove everything that was made here, the demo's data too
-	rm -rf .venv .cache models var results .rasa
+clean:           ## remove what can be made again; conversations, files and settings stay
+	rm -rf .venv .cache models results .rasa
+
+clean-data:      ## remove var with all conversations and files of shoppers, for ever: needs YES=1
+	@if [ -e var/run/programs.json ]; then \
+	  echo "Kefu is running (var/run/programs.json). Remedy: stop it; after a crash, remove that file." >&2; exit 1; fi
+	@if [ "$(YES)" != 1 ]; then \
+	  echo "This removes var: every conversation and file, for ever. Remedy: make clean-data YES=1" >&2; exit 1; fi
+	rm -rf var

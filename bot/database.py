@@ -7,14 +7,18 @@ This module knows no table.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import BigInteger, MetaData, Table, bindparam, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from bot.clock import now_ms as now_ms
+from bot.exceptions import SettingsError
 from bot.settings import PrivacySettings
 from bot.sqlite import Driver
 
@@ -52,6 +56,29 @@ def make_engine(url: str, privacy: PrivacySettings | None = None) -> AsyncEngine
 
         attach(engine, load_cipher(privacy))
     return engine
+
+
+@contextlib.contextmanager
+def opening(engine: AsyncEngine) -> Iterator[None]:
+    """Around the first statements of a program: what goes wrong there is the database's, and is told in one line.
+
+    Raises:
+        SettingsError: it does not answer, refuses us, is no database, or has no room left.
+    """
+    trouble: tuple[type[Exception], ...] = (OSError, SQLAlchemyError)
+    if engine.dialect.name == "postgresql":
+        import asyncpg  # SQLAlchemy passes on as they are what it raises while it connects
+
+        trouble += (asyncpg.PostgresError, asyncpg.InterfaceError)
+    try:
+        yield
+    except trouble as exc:
+        cause = exc.orig if isinstance(exc, DBAPIError) else exc
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+        raise SettingsError(
+            f"The database cannot be opened: {reason.rstrip('.')}. Remedy: start it, free some space, or correct "
+            "database_url; `kefu doctor` looks at it too."
+        ) from exc
 
 
 @functools.cache

@@ -11,7 +11,9 @@ import importlib
 import json
 import os
 import re
+import shlex
 import shutil
+import stat
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -24,7 +26,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bot.exceptions import GeneratorError, KefuError, ProofRejected, SettingsError
-from bot.settings import PROJECT_ROOT, Settings, load_settings, settings_file
+from bot.settings import ENV_FILE, PROJECT_ROOT, Settings, load_settings, settings_file
 from bot.supervisor import is_loopback
 
 Level = Literal["ok", "note", "warning", "error"]
@@ -126,11 +128,40 @@ async def check_disk(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("disk", "ok", f"{free / 1024:.0f} GB free in {folder}")
 
 
+async def check_access(settings: Settings) -> AsyncIterator[Finding]:
+    """What shoppers wrote is for Kefu's own account; folders of older installations were open to all."""
+    folder = settings.data_path("x").parent
+    if not folder.stat().st_mode & stat.S_IXOTH:
+        yield Finding("access", "ok", f"{folder} is closed to other accounts of this machine")
+        return
+    readable = sorted(path.name for path in folder.iterdir() if _readable_by_all(path))
+    if readable:
+        names = ", ".join(readable[:4]) + ", ..." * (len(readable) > 4)
+        yield Finding(
+            "access",
+            "warning",
+            f"every account of this machine can read {names} in {folder}",
+            f"chmod -R go= {shlex.quote(str(folder))}",
+        )
+    else:
+        yield Finding("access", "ok", f"nothing in {folder} is readable for other accounts of this machine")
+
+
+def _readable_by_all(path: Path) -> bool:
+    """A link's own mode says nothing; a file of a running database may be gone by now."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return bool(mode & stat.S_IROTH) and not stat.S_ISLNK(mode)
+
+
 async def check_settings_file(settings: Settings) -> AsyncIterator[Finding]:
     """Where the settings come from. That they are valid was seen when they were read."""
     file = settings_file()
     overrides = sorted(name for name in os.environ if name.startswith("KEFU_") and "__" in name)
-    told = f"{file.name} read" if file.is_file() else f"no {file.name}: defaults"
+    read = [str(path) for path in (file, ENV_FILE) if path.is_file()]
+    told = f"{' and '.join(read)} read" if read else f"neither {file} nor {ENV_FILE}: defaults"
     if overrides:
         names = ", ".join(overrides[:4]) + ", ..." * (len(overrides) > 4)
         told += f", {len(overrides)} from the environment ({names})"
@@ -358,8 +389,10 @@ async def check_secrets(settings: Settings) -> AsyncIterator[Finding]:
         for name in type(settings).model_fields
         if hasattr(getattr(settings, name), "host") and not is_loopback(getattr(settings, name).host)
     ]
-    public = settings.gateway.public_url is not None and not is_loopback(
-        re.sub(r"^\w+://|[:/].*$", "", settings.gateway.public_url)
+    # A gateway behind a proxy is public even when it listens on loopback and no public_url says so.
+    public = settings.gateway.proxies > 0 or (
+        settings.gateway.public_url is not None
+        and not is_loopback(re.sub(r"^\w+://|[:/].*$", "", settings.gateway.public_url))
     )
     for name in open_programs:
         if name != "gateway":
@@ -386,6 +419,31 @@ async def check_secrets(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("secrets", "ok", "none has its demo value")
     if settings.shop.faults and (open_programs or public):
         yield Finding("secrets", "error", "shop.faults lets anybody break the demo shop", "unset shop.faults")
+    if settings.gateway.secret is None and (settings.redis_url or settings.database_url):
+        kept = settings.data_path("gateway.secret")
+        yield Finding(
+            "secrets",
+            # Redis is for several gateways; PostgreSQL alone may serve one.
+            "warning" if settings.redis_url else "note",
+            "gateway.secret is not set: each gateway makes its own, and refuses the visitors of the others",
+            f"several gateways need one: set KEFU_GATEWAY__SECRET, for example to what is in {kept}",
+        )
+
+
+async def check_proxies(settings: Settings) -> AsyncIterator[Finding]:
+    """Limits count by network address: behind a proxy nobody counted, all shoppers have the proxy's."""
+    gateway = settings.gateway
+    if gateway.proxies:
+        yield Finding(
+            "proxies", "ok", f"{gateway.proxies} in front: X-Forwarded-For says which address a shopper has"
+        )
+    elif (gateway.public_url or "").startswith("https://"):
+        yield Finding(
+            "proxies",
+            "warning",
+            "public_url is https and gateway.proxies is 0: all shoppers count as one address, and block one another",
+            "set gateway.proxies to the number of proxies in front (docs/running.md, Behind a proxy)",
+        )
 
 
 def variable(name: str) -> str:
@@ -532,6 +590,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("python", check_python),
     ("packages", check_packages),
     ("disk", check_disk),
+    ("access", check_access),
     ("settings", check_settings_file),
     ("model", check_model),
     ("database", check_database),
@@ -540,6 +599,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("policy", check_policy),
     ("knowledge", check_knowledge),
     ("secrets", check_secrets),
+    ("proxies", check_proxies),
     ("clock", check_clock),
     ("redis", check_redis),
     ("generator", check_generator),
@@ -556,8 +616,7 @@ async def examine(settings: Settings, checks: tuple[tuple[str, Check], ...] = CH
             async for finding in check(settings):
                 found.append(finding)
         except KefuError as exc:
-            message, _, remedy = str(exc).partition("Remedy:")
-            found.append(Finding(name, "error", message.strip(), remedy.strip()))
+            found.append(_finding_of(name, exc))
         except Exception as exc:  # the outermost door of a check: a doctor that faints helps nobody
             found.append(
                 Finding(
@@ -593,9 +652,7 @@ def doctor(
         checks = importlib.import_module(CHECKS_OF[what]).CHECKS
         findings = asyncio.run(examine(load_settings(), checks))
     except SettingsError as exc:
-        findings = [
-            Finding("settings", "error", str(exc), f"correct {settings_file()} or the variable named")
-        ]
+        findings = [_finding_of("settings", exc, f"correct {settings_file()} or the variable named")]
     errors = sum(finding.level == "error" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)
     if as_json:
@@ -613,6 +670,12 @@ def doctor(
                 typer.echo(f"{'':<13}-> {finding.remedy}")
         typer.echo(f"\n{errors} errors, {warnings} warnings")
     raise typer.Exit(1 if errors else 0)
+
+
+def _finding_of(name: str, exc: KefuError, remedy: str = "") -> Finding:
+    """Our own error as a finding. Most name a remedy; else it is the one given."""
+    message, _, named = str(exc).partition("Remedy:")
+    return Finding(name, "error", message.strip(), named.strip() or remedy)
 
 
 def _first_line(exc: BaseException) -> str:

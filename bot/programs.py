@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -133,7 +134,7 @@ def programs(settings: Settings, model: Path) -> list[Program]:
             host=settings.dialogue.host,
             port=settings.dialogue.port,
             setting="dialogue.port",
-            health_path=f"/status?token={settings.dialogue.token}",
+            health_path=f"/status?token={quote(settings.dialogue.token, safe='')}",
             environment=quiet,
         )
     )
@@ -181,10 +182,14 @@ def running_programs(settings: Settings) -> dict[str, Any]:
     """What `kefu up` wrote about the programs it keeps up; empty when it does not run."""
     try:
         state = json.loads(settings.data_path("run", "programs.json").read_text())
-        os.kill(int(state["pid"]), 0)
+        pid = int(state["pid"])
+    except (OSError, ValueError, KeyError):
+        return {}
+    try:
+        os.kill(pid, 0)
     except PermissionError:
         pass  # it runs, as somebody else
-    except (OSError, ValueError, KeyError):
+    except OSError:
         return {}
     return dict(state["programs"])
 

@@ -2,30 +2,60 @@
 
 Shape comes from ``kefu.yml``, secrets from the environment (or ``.env``): every key can be
 overridden by ``KEFU_<SECTION>__<KEY>``, for example ``KEFU_GATEWAY__PORT=9000``. Unknown keys
-are errors, so that typos are found. This module knows no program; it only says what can be set.
+and variables are errors, so that typos are found. Both files and every relative path belong to the
+project, wherever a program was started. This module knows no program; it only says what can be set.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from bot.exceptions import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = PROJECT_ROOT / ".env"
+
+# What the code reads beside the settings. Every other KEFU_* variable is a typo.
+OWN_VARIABLES = frozenset(
+    {
+        *("KEFU_SETTINGS", "KEFU_CLOCK_FILE", "KEFU_DESK_PASSWORD", "KEFU_EVAL_DATA"),
+        # told to Rasa by `kefu up`
+        *("KEFU_ACTIONS_URL", "KEFU_DIALOGUE_URL", "KEFU_DIALOGUE_TOKEN", "KEFU_TRACKER_URL"),
+        # scripts
+        *("KEFU_TORCH", "KEFU_SETUP_MB", "KEFU_COVERAGE", "KEFU_CHROMIUM"),
+        # tests
+        *("KEFU_TEST_POSTGRESQL_URL", "KEFU_TEST_REDIS_URL", "KEFU_TEST_PGVECTOR_URL"),
+        *("KEFU_REQUIRE_SERVICES", "KEFU_LONG_TESTS", "KEFU_RACES", "KEFU_RACES_SEED", "KEFU_SCREENSHOTS"),
+        *("KEFU_CONTRACT_URL", "KEFU_CONTRACT_MODEL", "KEFU_EVAL_ATTACKS"),
+    }
+)
+# What Kubernetes tells every container about a service called kefu or kefu-gateway.
+_OF_A_SERVICE = re.compile(r"\w+_SERVICE_(HOST|PORT\w*)=|\w+_PORT=\w+://|\w+_PORT_\d+_(TCP|UDP|SCTP)")
+
+
+def _in_project(path: Path) -> Path:
+    return PROJECT_ROOT / path  # an absolute one stays as it is
+
+
+# A relative path must not depend on where somebody stood when he started a program.
+ProjectPath = Annotated[Path, AfterValidator(_in_project)]
 
 
 class Section(BaseModel):
@@ -86,7 +116,7 @@ class GatewaySettings(Program):
 class MediaSettings(Section):
     """Files shoppers send. The file system, or an S3-compatible store when `bucket` is set."""
 
-    path: Path | None = None  # None: media/ in data_dir
+    path: ProjectPath | None = None  # None: media/ in data_dir
     bucket: str | None = None
     endpoint: str | None = None  # of the S3-compatible store; None: AWS
     region: str | None = None
@@ -123,15 +153,15 @@ class ActionsSettings(Program):
 
 
 class PolicySettings(Section):
-    path: Path | None = None  # None: the demo shop's policy, bot/policy/default.yml
+    path: ProjectPath | None = None  # None: the demo shop's policy, bot/policy/default.yml
 
 
 class KnowledgeSettings(Section):
     """The shop's articles."""
 
-    path: Path | None = None  # None: the demo shop's articles, data/knowledge
+    path: ProjectPath | None = None  # None: the demo shop's articles, data/knowledge
     pgvector: str | None = None  # postgresql://... of a server with pgvector, for very many articles
-    cache: Path | None = None  # file that keeps embeddings; None: .cache/embeddings.db of the checkout
+    cache: ProjectPath | None = None  # file that keeps embeddings; None: .cache/embeddings.db of the checkout
 
 
 class IdentitySettings(Section):
@@ -163,7 +193,7 @@ class GeneratorSettings(Program):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(default=None, ge=1)  # of torch on a CPU; None: its own choice
     mode: Literal["shadow", "strict", "certified"] = "strict"
-    certificate: Path | None = None  # made by `kefu calibrate`; needed in mode certified
+    certificate: ProjectPath | None = None  # made by `kefu calibrate`; needed in mode certified
     alpha: float = Field(
         default=0.05, gt=0, lt=1, description="wrong answers allowed among those given alone"
     )
@@ -332,7 +362,7 @@ class DeskSettings(Section):
 
     enabled: bool = True
     session_hours: int = Field(default=12, ge=1, le=720, description="idle hours until a sign-in ends")
-    canned: Path | None = None  # canned replies; None: channels/desk/canned.yml
+    canned: ProjectPath | None = None  # canned replies; None: channels/desk/canned.yml
     # What a role may approve of what the policy leaves to a person: minor units by currency; a currency without a
     # number is not approved. Without a row `lead` has the limits above, `admin` none. `agent` never approves.
     approve_up_to: dict[DeskRole, dict[str, int]] = Field(default_factory=_usual_limits)
@@ -366,14 +396,14 @@ class PrivacySettings(Section):
 
     mask_logs: bool = True
     keys: tuple[str, ...] = Field(default=(), repr=False)  # KEFU_PRIVACY__KEYS='["key", "older key"]'
-    key_file: Path | None = None  # one key a line, after those of `keys`
+    key_file: ProjectPath | None = None  # one key a line, after those of `keys`
     retention: RetentionSettings = RetentionSettings()
 
 
 class TelemetrySettings(Section):
     """Figures for Prometheus at /metrics of the gateway, and traces."""
 
-    token: str | None = None  # Bearer token for /metrics from other machines; None: only this machine
+    token: str | None = None  # Bearer token without which nobody reads /metrics; None: only this machine
     otlp_endpoint: str | None = None  # OpenTelemetry over HTTP, e.g. http://127.0.0.1:4318; None: no traces
 
 
@@ -397,7 +427,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="KEFU_",
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,  # a line of .env that was not filled in is not an empty secret
         extra="forbid",
     )
@@ -458,10 +488,21 @@ class Settings(BaseSettings):
         return self.order_api.api_key or self.shop.api_key
 
     def data_path(self, *parts: str) -> Path:
-        """A path under data_dir, whose folder is made when missing."""
-        root = self.data_dir if self.data_dir.is_absolute() else PROJECT_ROOT / self.data_dir
+        """A path under data_dir, whose folder is made when missing: for its owner only, as shoppers' words lie there.
+
+        Raises:
+            SettingsError: the folder cannot be made, or not be entered.
+        """
+        root = PROJECT_ROOT / self.data_dir
         path = root.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.exists()  # raises when the folder is another account's
+        except OSError as exc:
+            raise SettingsError(
+                f"data_dir: {exc.filename} cannot be used: {exc.strerror}. Remedy: correct its owner, or set data_dir."
+            ) from exc
         return path
 
     @classmethod
@@ -473,14 +514,60 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = settings_file()
-        yaml_settings = YamlConfigSettingsSource(settings_cls, yaml_file=file)
+        yaml_settings = InitSettingsSource(settings_cls, init_kwargs=read_settings_file())
         return (init_settings, env_settings, dotenv_settings, yaml_settings)
 
 
 def settings_file() -> Path:
     """The settings file: KEFU_SETTINGS, else kefu.yml in the project root."""
-    return Path(os.environ.get("KEFU_SETTINGS", PROJECT_ROOT / "kefu.yml"))
+    return PROJECT_ROOT / (os.environ.get("KEFU_SETTINGS") or "kefu.yml")
+
+
+def read_settings_file() -> dict[str, Any]:
+    """What the settings file says. Only kefu.yml may be missing: a file that somebody named is wanted.
+
+    Raises:
+        SettingsError: the file is missing, cannot be read, or is no YAML of sections.
+    """
+    file = settings_file()
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        if not os.environ.get("KEFU_SETTINGS"):
+            return {}
+        raise SettingsError(f"{file} does not exist. Remedy: correct or unset KEFU_SETTINGS.") from exc
+    except OSError as exc:
+        raise SettingsError(f"{file} cannot be read: {exc.strerror}. Remedy: correct its owner.") from exc
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"{file} is not UTF-8 (byte {exc.start}). Remedy: save it as UTF-8.") from exc
+    except yaml.YAMLError as exc:
+        raise SettingsError(f"{file} is not valid YAML: {exc}") from exc
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SettingsError(
+            f"{file} is no list of settings. Remedy: write `name: value`, and sections as kefu.yml shows them."
+        )
+    return content
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are none.
+
+    Only the part before ``__`` is looked at: what comes after it belongs to a section, which refuses unknown keys itself.
+    """
+    unknown = []
+    for name, value in environment.items():
+        prefix, _, rest = name.upper().partition("_")
+        if prefix != "KEFU" or f"KEFU_{rest}" in OWN_VARIABLES or _OF_A_SERVICE.match(f"{name}={value}"):
+            continue
+        section, nested, _ = rest.lower().partition("__")
+        field = Settings.model_fields.get(section)
+        if field is None or (
+            nested and not isinstance(field.get_default(call_default_factory=True), Section | dict)
+        ):
+            unknown.append(name)
+    return sorted(unknown)
 
 
 def load_settings() -> Settings:
@@ -489,6 +576,11 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: a key is unknown or a value impossible; names the key and the file.
     """
+    if unknown := unknown_variables(os.environ):
+        raise SettingsError(
+            f"There is no setting for {', '.join(unknown)}. "
+            "Remedy: write KEFU_<SECTION>__<KEY>, two underscores between them, or unset it."
+        )
     try:
         return Settings()
     except ValidationError as exc:
@@ -496,10 +588,19 @@ def load_settings() -> Settings:
             f"  {'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in exc.errors()
         ]
         raise SettingsError(
-            f"Settings are not valid (file {settings_file()} and KEFU_* variables):\n" + "\n".join(lines)
+            f"Settings are not valid (file {settings_file()}, {ENV_FILE} and variables KEFU_<SECTION>__<KEY>):\n"
+            + "\n".join(lines)
         ) from exc
-    except yaml.YAMLError as exc:
-        raise SettingsError(f"{settings_file()} is not valid YAML: {exc}") from exc
+    except UnreadableVariable as exc:
+        named = re.search(r'field "(\w+)"', str(exc))
+        raise SettingsError(
+            f"The variable KEFU_{named[1].upper() if named else '*'} or one that begins so cannot be read: "
+            f"{exc.__cause__}. Remedy: lists and mappings are JSON, as in KEFU_PRIVACY__KEYS='[\"key\"]'."
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"{ENV_FILE} is not UTF-8 (byte {exc.start}). Remedy: save it as UTF-8.") from exc
+    except OSError as exc:
+        raise SettingsError(f"{ENV_FILE} cannot be read: {exc.strerror}. Remedy: correct its owner.") from exc
 
 
 @lru_cache(maxsize=1)

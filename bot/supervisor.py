@@ -191,7 +191,7 @@ class Supervisor:
         self._mask = mask or (lambda line: line)
         self._settings = settings or SupervisorSettings()
         self._backoff = backoff or Backoff()
-        self._show: Show = show or (lambda _name, _line: None)
+        self._print: Show = show or (lambda _name, _line: None)
         self._state_file = state_file
         self._cwd = cwd
         self._answer_timeout = answer_timeout
@@ -279,6 +279,11 @@ class Supervisor:
             if one.process is not None:
                 _signal_group(one.process, signal.SIGKILL)
 
+    def _show(self, name: str, line: str) -> None:
+        """A terminal that is gone, or a file on a full disk, must not take the programs along."""
+        with contextlib.suppress(OSError):
+            self._print(name, line)
+
     # --- one program -----------------------------------------------------------------------
 
     async def _keep_up(self, one: Running) -> None:
@@ -288,16 +293,7 @@ class Supervisor:
         while not self._stopping:
             started = time.monotonic()
             one.state = "starting"
-            one.process = await self._spawn(program)
-            self._write_state()
-            output = asyncio.create_task(self._pump(one, one.process))
-            health = asyncio.create_task(self._watch_health(one, one.process, started))
-            code = await one.process.wait()
-            health.cancel()
-            # Whatever it left behind in its group must not hold the port for the next one.
-            _signal_group(one.process, signal.SIGKILL)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(output, 2)
+            ending = await self._run_once(one, started)
             if self._stopping:
                 return
             calm = one.healthy.is_set() and time.monotonic() - started > self._backoff.calm
@@ -305,17 +301,41 @@ class Supervisor:
             one.crashes = 1 if calm else one.crashes + 1
             if not one.was_healthy and one.crashes >= CRASHES_BEFORE_FIRST_HEALTHY:
                 raise ProgramError(
-                    f"{program.name} ended {one.crashes} times before it answered ({_ending(code)}). "
+                    f"{program.name} ended {one.crashes} times before it answered ({ending}). "
                     "Its last lines:\n" + "\n".join(f"    {line}" for line in one.last_lines)
                 )
             delay = self._backoff.delay(one.crashes)
             one.state = "restarting"
             one.restarts += 1
             self._write_state()
-            self._show("up", f"{program.name} ended ({_ending(code)}); starting it again in {delay:g} s")
+            self._show("up", f"{program.name} ended ({ending}); starting it again in {delay:g} s")
             await asyncio.sleep(delay)
 
+    async def _run_once(self, one: Running, started: float) -> str:
+        """Run the program until it ends; how it ended, in words."""
+        try:
+            one.process = await self._spawn(one.program)
+        except (
+            OSError
+        ) as exc:  # no memory or no process left just now: the others run, and this one is tried again
+            one.process = None
+            return f"not started: {exc.strerror}"
+        self._write_state()
+        output = asyncio.create_task(self._pump(one, one.process))
+        health = asyncio.create_task(self._watch_health(one, one.process, started))
+        code = await one.process.wait()
+        health.cancel()
+        # Whatever it left behind in its group must not hold the port for the next one.
+        _signal_group(one.process, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(output, 2)
+        return _ending(code)
+
     async def _spawn(self, program: Program) -> asyncio.subprocess.Process:
+        """Raises:
+        ProgramError: the command is not there or may not be run; waiting does not help.
+        OSError: the machine cannot start anything at the moment.
+        """
         try:
             return await asyncio.create_subprocess_exec(
                 *program.command,
@@ -327,7 +347,7 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C reaches us alone; a stop reaches its whole group
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
-        except OSError as exc:
+        except (FileNotFoundError, PermissionError) as exc:
             raise ProgramError(
                 f"{program.name} cannot be started: {program.command[0]}: {exc.strerror}. "
                 "Remedy: run `make setup`."
@@ -410,8 +430,15 @@ class Supervisor:
             },
         }
         new = self._state_file.with_suffix(".new")
-        new.write_text(json.dumps(state, indent=1))
-        new.replace(self._state_file)  # a reader never sees half a file
+        try:
+            new.write_text(json.dumps(state, indent=1))
+            new.replace(self._state_file)  # a reader never sees half a file
+        except OSError as exc:  # a full disk: no reason to take down programs that run
+            self._show(
+                "up",
+                f"{self._state_file} cannot be written: {exc.strerror}; what it says is old. "
+                "Remedy: free some space, or let it be written there.",
+            )
 
 
 async def _all_healthy(programs: list[Running]) -> None:

@@ -25,6 +25,7 @@ from bot.exceptions import TrainingError
 from bot.settings import PROJECT_ROOT, get_settings
 
 MODELS_KEPT = 3
+PART = ".part.tar.gz"  # ends a model's name until it is whole; Rasa would make ".tar.gz" of any other ending
 # Modules of `bot` that say what a model is made of.
 LEARNED_BY = ("intent_model.py", "noisy_channel.py", "normalise.py", "pinyin.py")
 
@@ -85,9 +86,14 @@ def current_model(root: Path = PROJECT_ROOT) -> Path:
     path = model_path(root)
     if path.is_file():
         return path
-    older = list((root / "models").glob("*.tar.gz"))
+    older = _models(root / "models")
     because = "the data changed since the last training" if older else "no model was trained yet"
     raise TrainingError(f"There is no dialogue model: {because}. Remedy: kefu train")
+
+
+def _models(folder: Path) -> list[Path]:
+    """The models there; what a training is still writing, or left when it was cut off, is none."""
+    return [path for path in folder.glob("*.tar.gz") if not path.name.endswith(PART)]
 
 
 # --- kefu train ------------------------------------------------------------------------------
@@ -149,18 +155,23 @@ def train(
     data = summarise()
     typer.echo(f"train     | {data}")
     started = time.monotonic()
+    # Rasa writes right where it is told to: a training that is cut off must not leave what counts as the model.
+    part = path.with_name(path.name.removesuffix(".tar.gz") + PART)
+    part.unlink(missing_ok=True)
     log = get_settings().data_path("log", "train.log")
     command = [
         *("train", "--domain", "domain.yml", "--config", "config.yml", "--data", "data"),
-        *("--out", "models", "--fixed-model-name", path.name.removesuffix(".tar.gz")),
+        *("--out", "models", "--fixed-model-name", part.name),
     ]
     if force:
         command.append("--force")
     code = run_rasa(command, log)
-    if code != 0 or not path.is_file():
+    if code != 0 or not part.is_file():
+        part.unlink(missing_ok=True)
         raise TrainingError(
             f"Training failed (exit code {code}). From {shown(log)}:\n" + indented(relevant_lines(log))
         )
+    part.replace(path)
     forget_old_models(keep=path)
     typer.echo(f"train     | trained in {time.monotonic() - started:.0f} s: models/{path.name}")
 
@@ -206,10 +217,11 @@ def read_log(log: Path) -> str:
 
 
 def forget_old_models(keep: Path) -> None:
-    """Remove all but the latest few models, so that the folder does not grow with every edit."""
-    models = sorted(keep.parent.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in [path for path in models if path != keep][MODELS_KEPT - 1 :]:
-        old.unlink(missing_ok=True)
+    """Remove all but the latest few models, and what trainings left that were cut off: the folder must not grow."""
+    models = sorted(_models(keep.parent), key=lambda path: path.stat().st_mtime, reverse=True)
+    old = [path for path in models if path != keep][MODELS_KEPT - 1 :]
+    for path in [*old, *keep.parent.glob(f"*{PART}")]:
+        path.unlink(missing_ok=True)
 
 
 def shown(path: Path) -> str:

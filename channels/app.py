@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -14,14 +15,15 @@ from typing import Any
 import aiohttp
 import typer
 from aiohttp import web
+from sqlalchemy import Text, cast, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.claims import check_reply
-from bot.database import make_engine
-from bot.exceptions import KefuError, OwnershipLost, SettingsError
+from bot.database import make_engine, opening
+from bot.exceptions import KefuError, OwnershipLost, PrivacyError, SettingsError
 from bot.log import configure
 from bot.migrations import upgrade
-from bot.privacy.cipher import load_cipher
+from bot.privacy.cipher import MARK, load_cipher
 from bot.privacy.masking import mask_event
 from bot.settings import Settings, get_settings
 from channels.gateway import Dialogue, Gateway, Patience
@@ -29,7 +31,7 @@ from channels.gateway import release as give_back
 from channels.limits import MessageLimits
 from channels.media import MediaStore, make_media_store
 from channels.rasa_client import RasaClient
-from channels.store import Store
+from channels.store import Store, inbox
 from channels.tokens import Tokens, load_secret
 from channels.wake import Wake
 from channels.web import WebChannel
@@ -43,6 +45,9 @@ ENGINE: web.AppKey[AsyncEngine] = web.AppKey("engine", AsyncEngine)
 
 # Adds a channel (or a desk) when its settings ask for one: called with all that is assembled.
 Extension = Callable[[web.Application, Gateway, Settings, MediaStore], None]
+
+# What the system says of a port that is taken, not ours to take, or at an address of another machine.
+_PORT_TROUBLE = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 
 # "module:function" of the channels and desks besides the web chat; imported when the gateway starts.
 EXTENSIONS: tuple[str, ...] = (
@@ -99,6 +104,12 @@ def make_app(
     web_channel = WebChannel(gateway, settings, tokens, media, heartbeat=heartbeat)
     gateway.add(web_channel)
     app[GATEWAY], app[MEDIA], app[WEB], app[ENGINE] = gateway, media, web_channel, engine
+
+    async def opened(_: web.Application) -> AsyncIterator[None]:
+        await _open_database(engine)
+        yield
+
+    app.cleanup_ctx.append(opened)  # before those of the extensions: nobody writes without the right key
     for extend in _extensions() if extensions is None else extensions:
         extend(app, gateway, settings, media)
     for channel in gateway.channels.values():
@@ -106,7 +117,6 @@ def make_app(
     app.router.add_get("/health", _health)
 
     async def running(_: web.Application) -> AsyncIterator[None]:
-        await upgrade(engine)
         async with aiohttp.ClientSession() as session:
             if rasa is not None:
                 rasa.client = RasaClient(
@@ -119,6 +129,35 @@ def make_app(
 
     app.cleanup_ctx.append(running)
     return app
+
+
+async def _open_database(engine: AsyncEngine) -> None:
+    """Bring the database up to date and make sure that what is sealed in it can be opened.
+
+    Raises:
+        SettingsError: it cannot be opened, is of a newer Kefu, or is sealed with a key that the settings lack.
+    """
+    try:
+        with opening(engine):
+            await upgrade(engine)
+            await _open_sealed(engine)
+    except BaseException:
+        await engine.dispose()
+        raise
+
+
+async def _open_sealed(engine: AsyncEngine) -> None:
+    """Read the newest sealed message. Without its key every reply would fail, and new texts lie there in the clear."""
+    stored = cast(inbox.c.body, Text)  # JSON: a sealed body is a string in quotation marks
+    newest = select(inbox.c.body).where(stored.like(f'"{MARK}%')).order_by(inbox.c.position.desc()).limit(1)
+    try:
+        async with engine.connect() as connection:
+            (await connection.execute(newest)).all()
+    except PrivacyError as exc:
+        raise SettingsError(
+            "What shoppers wrote is encrypted in the database, and no key of the settings opens it. Remedy: set "
+            "KEFU_PRIVACY__KEYS or privacy.key_file to the key it was encrypted with."
+        ) from exc
 
 
 class _LateDialogue:
@@ -198,6 +237,8 @@ def serve(context: typer.Context) -> None:
             print=lambda *_: typer.echo(f"gateway: {settings.gateway.url}"),
         )
     except OSError as exc:
+        if exc.errno not in _PORT_TROUBLE or exc.filename is not None:  # a file may be refused as well
+            raise
         raise SettingsError(
             f"The gateway cannot listen on {settings.gateway.url}: {exc.strerror or exc}. "
             "Set KEFU_GATEWAY__PORT to a free port."
@@ -208,7 +249,7 @@ def serve(context: typer.Context) -> None:
 async def _store() -> AsyncIterator[Store]:
     engine = make_engine(get_settings().sqlalchemy_url, get_settings().privacy)
     try:
-        await upgrade(engine)
+        await _open_database(engine)
         yield Store(engine)
     finally:
         await engine.dispose()
@@ -222,8 +263,8 @@ def parked() -> None:
         async with _store() as store:
             messages = await store.parked()
             for message in messages:
-                text = str(message.body.get("text", ""))[:60]
-                typer.echo(f"{message.id}  {message.conversation}  {message.attempts} tries  {text!r}")
+                # not what the shopper wrote: who reads that is written down (`kefu explain`, the desk)
+                typer.echo(f"{message.id}  {message.conversation}  {message.attempts} tries")
                 typer.echo(f"    {message.error}")
             typer.echo(f"{len(messages)} parked. `kefu gateway replay ID` tries one again.")
 

@@ -123,10 +123,13 @@ class MeasuredDialogue:
 
 
 def may_read(request: web.Request, token: str | None) -> bool:
-    """This machine without a proxy in between, or whoever shows the operator's token."""
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if token and scheme.lower() == "bearer":
-        return hmac.compare_digest(given.encode(), token.encode())
+    """Whoever shows the operator's token; where none is set, this machine without a proxy in between.
+
+    A proxy on this machine that tells nobody's address looks like this machine: with a token only the token counts.
+    """
+    if token:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode())
     if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP")):
         return False
     try:
@@ -143,7 +146,9 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
 
     async def metrics(request: web.Request) -> web.Response:
         if not may_read(request, section.token):
-            raise web.HTTPForbidden(text="Only from this machine, or with telemetry.token\n")
+            raise web.HTTPForbidden(
+                text="Only with telemetry.token, or where none is set from this machine\n"
+            )
         return web.Response(body=await telemetry.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def running(_: web.Application) -> AsyncIterator[None]:

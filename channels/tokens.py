@@ -11,11 +11,13 @@ This module knows no HTTP and no database.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from bot.settings import Settings, SiteSettings
 
 MAX_IDENTITY_LIFE = 3600  # seconds; a shop that signs for longer has misunderstood something
 _LEEWAY = 60  # seconds two clocks may differ
+_SECRET_BYTES = 16  # the fewest of a secret
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,42 @@ def load_secret(configured: str | None, path: Path) -> bytes:
     """The gateway's signing secret: configured, or made once and kept in `path` (mode 0600).
 
     Raises:
-        SettingsError: the configured one is too short to be a secret.
+        SettingsError: it is too short to be a secret, or its file cannot be written or read.
     """
     if configured is not None:
-        if len(configured) < 16:
-            raise SettingsError("gateway.secret must have at least 16 characters (KEFU_GATEWAY__SECRET)")
+        if len(configured) < _SECRET_BYTES:
+            raise SettingsError(
+                f"gateway.secret must have at least {_SECRET_BYTES} characters (KEFU_GATEWAY__SECRET)"
+            )
         return configured.encode()
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_urlsafe(32))
-    return path.read_bytes().strip()
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_bytes().strip()
+    except OSError as exc:
+        raise SettingsError(
+            f"The gateway's secret cannot be kept in {path}: {exc.strerror or exc}. "
+            "Remedy: free some space or let it be written there, or set KEFU_GATEWAY__SECRET."
+        ) from exc
+    if len(secret) < _SECRET_BYTES:  # with an empty one anybody could sign as any customer
+        raise SettingsError(
+            f"{path} holds no secret. Remedy: remove it (visitors start anew) or set KEFU_GATEWAY__SECRET."
+        )
+    return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Put a new secret at `path`, whole or not at all: the disk may be full, and another gateway start as well."""
+    handle, part = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(handle)
+        with contextlib.suppress(FileExistsError):  # the other was quicker: its secret is everybody's
+            os.link(part, path)
+    finally:
+        os.unlink(part)
 
 
 class Tokens:

@@ -84,22 +84,49 @@ def test_a_network_that_is_missing_is_told_and_leaves_no_broken_environment(
     assert not (checkout / ".venv").exists()
 
 
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    # Started from `make test` itself this make would be a submake, which says where it is.
+    inside = ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "YES")
+    outside = {name: value for name, value in os.environ.items() if name not in inside}
+    return subprocess.run(["make", *words], cwd=folder, env=outside, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("target", ["run", "test", "lint", "e2e"])
 def test_every_target_sets_up_first(target: str) -> None:
-    # Started from `make test` itself this make would be a submake, which says where it is.
-    outside = {
-        name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")
-    }
-    plan = subprocess.run(
-        ["make", "--dry-run", "--assume-new=pyproject.toml", target],
-        cwd=PROJECT_ROOT,
-        env=outside,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
+    plan = make(PROJECT_ROOT, "--dry-run", "--assume-new=pyproject.toml", target)
 
-    assert "scripts/setup.sh" == plan[0]
+    assert 0 == plan.returncode
+    assert "scripts/setup.sh" == plan.stdout.splitlines()[0]
+
+
+@pytest.fixture
+def shop(checkout: Path) -> Path:
+    """A checkout in which a shop has run."""
+    for name in (".venv/bin", ".cache", "models", "results", ".rasa", "var/run"):
+        (checkout / name).mkdir(parents=True)
+    (checkout / "var" / "kefu.db").touch()
+    return checkout
+
+
+def test_clean_keeps_the_shops_data(shop: Path) -> None:
+    assert 0 == make(shop, "clean").returncode
+    assert (shop / "var" / "kefu.db").exists()
+    assert not any((shop / name).exists() for name in (".venv", ".cache", "models", "results", ".rasa"))
+
+
+def test_the_shops_data_go_only_when_asked_for_twice_and_nothing_runs(shop: Path) -> None:
+    unsure = make(shop, "clean-data")
+    (shop / "var" / "run" / "programs.json").touch()
+    running = make(shop, "clean-data", "YES=1")
+
+    assert 0 not in (unsure.returncode, running.returncode)
+    assert "Remedy: make clean-data YES=1" in unsure.stderr
+    assert "Kefu is running (var/run/programs.json). Remedy: stop it" in running.stderr
+    assert (shop / "var" / "kefu.db").exists()
+
+    (shop / "var" / "run" / "programs.json").unlink()
+    assert 0 == make(shop, "clean-data", "YES=1").returncode
+    assert not (shop / "var").exists() and (shop / ".venv").exists()
 
 
 def test_a_browser_that_is_there_is_left_alone(checkout: Path, tmp_path: Path) -> None:

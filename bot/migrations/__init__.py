@@ -16,8 +16,12 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.exceptions import SettingsError
 
 # Every module that declares tables on bot.database.metadata. Imported only to write a revision and by
 # the test that compares; a running program needs the revisions alone.
@@ -45,7 +49,11 @@ _LOCK = 7_265_702  # any number that nobody else uses for PostgreSQL's advisory 
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Make or change tables until they fit this version."""
+    """Make or change tables until they fit this version.
+
+    Raises:
+        SettingsError: they are of a version that is newer than this one.
+    """
     async with _one_at_a_time(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
@@ -53,7 +61,16 @@ async def upgrade(engine: AsyncEngine) -> None:
 
 
 def _upgrade(connection: Any) -> None:
-    command.upgrade(make_config(connection), "head")
+    try:
+        command.upgrade(make_config(connection), "head")
+    except CommandError as exc:
+        if not isinstance(exc.__cause__, ResolutionError):
+            raise
+        # The database names a revision that is not among ours.
+        raise SettingsError(
+            f"The database was made by a newer Kefu (its revision is {exc.__cause__.argument}). "
+            "Remedy: install that version, or restore a backup."
+        ) from exc
 
 
 def make_config(connection: Any) -> Config:

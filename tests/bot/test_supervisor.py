@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -119,6 +122,80 @@ async def test_a_killed_program_is_started_again_and_the_state_file_tells(tmp_pa
     assert 1 == second["restarts"]
     assert not alive(second["pid"])
     assert not state.exists()
+
+
+async def test_a_state_file_that_cannot_be_written_is_told_and_takes_nothing_down(tmp_path: Path) -> None:
+    lines = Lines()
+    state = tmp_path / "run" / "programs.json"
+    state.parent.mkdir()
+    supervisor = Supervisor(
+        [program(tmp_path), program(tmp_path, "two")],
+        log_dir=tmp_path / "log",
+        settings=QUICK,
+        state_file=state,
+        show=lines,
+        backoff=Backoff(first=0.05),
+    )
+    await supervisor.start()
+    watching = asyncio.create_task(supervisor.watch())
+    shutil.rmtree(state.parent)  # as good as a full disk
+    process = supervisor.running["one"].process
+    assert process is not None
+    process.kill()
+    await lines.until("one is up", times=2)
+    await lines.until("programs.json cannot be written", times=3)  # ended, started, up
+
+    assert not watching.done()
+    watching.cancel()
+    await supervisor.stop()
+
+
+async def test_a_terminal_that_is_gone_takes_nothing_down(tmp_path: Path) -> None:
+    def gone(_name: str, _line: str) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    one = program(tmp_path)
+    supervisor = Supervisor([one], log_dir=tmp_path / "log", settings=QUICK, show=gone)
+    await supervisor.start()
+    await supervisor.stop()
+
+    assert "listening\n" == (tmp_path / "log" / "one.log").read_text()
+
+
+async def test_a_restart_for_which_there_is_no_memory_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = Lines()
+    supervisor = Supervisor(
+        [program(tmp_path), program(tmp_path, "two")],
+        log_dir=tmp_path / "log",
+        settings=QUICK,
+        show=lines,
+        backoff=Backoff(first=0.05),
+    )
+    await supervisor.start()
+    spawn, troubles = asyncio.create_subprocess_exec, [errno.ENOMEM, errno.EAGAIN]
+
+    async def short_of_everything(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        if troubles:
+            number = troubles.pop(0)
+            raise OSError(number, os.strerror(number))
+        return await spawn(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", short_of_everything)
+    first, other = supervisor.running["one"].process, supervisor.running["two"].process
+    assert first is not None and other is not None
+    first.kill()
+    await lines.until("one is up", times=2)
+    untouched = other.returncode is None
+    await supervisor.stop()
+
+    assert untouched
+    assert [
+        "one ended (killed by SIGKILL); starting it again in 0.05 s",
+        "one ended (not started: Cannot allocate memory); starting it again in 0.1 s",
+        "one ended (not started: Resource temporarily unavailable); starting it again in 0.2 s",
+    ] == [line for name, line in lines.all if name == "up" and "ended" in line]
 
 
 async def test_a_program_that_hangs_is_restarted(tmp_path: Path) -> None:

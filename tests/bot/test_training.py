@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bot import training
 from bot.exceptions import TrainingError
+from bot.settings import Settings
 from bot.training import (
     DataSummary,
     current_model,
@@ -143,6 +146,54 @@ def test_a_log_without_trouble_shows_its_last_lines(tmp_path: Path) -> None:
     assert ["line 98", "line 99"] == relevant_lines(log, limit=2)
 
 
+@pytest.fixture
+def rasa(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Rasa writes right where it is told to; the list holds what it does next: an exit code, or how it is cut off."""
+    script: list[Any] = []
+
+    def run(arguments: list[str], log: Path) -> int:
+        log.write_text("training\n")
+        name = arguments[arguments.index("--fixed-model-name") + 1]
+        assert name.endswith(".tar.gz")  # Rasa takes another ending away
+        (root / "models" / name).write_text("half a model")
+        then = script.pop(0)
+        if isinstance(then, BaseException):
+            raise then
+        if then == 0:
+            (root / "models" / name).write_text("a model")
+        return int(then)
+
+    monkeypatch.setattr(training, "run_rasa", run)
+    monkeypatch.setattr(training, "model_path", lambda _=None: model_path(root))
+    monkeypatch.setattr(training, "summarise", lambda: summarise(root))
+    monkeypatch.setattr(training, "get_settings", lambda: Settings(data_dir=root / "var"))
+    return script
+
+
+def test_a_training_that_is_cut_off_leaves_no_model_and_the_next_one_trains(
+    root: Path, rasa: list[Any]
+) -> None:
+    rasa += [KeyboardInterrupt(), 0]
+    with pytest.raises(KeyboardInterrupt):
+        training.train()
+    with pytest.raises(TrainingError, match="no model was trained yet"):
+        current_model(root)
+    training.train()
+
+    assert "a model" == current_model(root).read_text()
+    assert [model_path(root)] == list((root / "models").iterdir())
+
+
+def test_a_training_that_fails_leaves_the_model_that_was_there(root: Path, rasa: list[Any]) -> None:
+    rasa += [0, 137]
+    training.train()
+    with pytest.raises(TrainingError, match="exit code 137"):
+        training.train(force=True)
+
+    assert "a model" == current_model(root).read_text()
+    assert [model_path(root)] == list((root / "models").iterdir())
+
+
 def test_only_the_latest_models_are_kept(tmp_path: Path) -> None:
     import os
 
@@ -150,6 +201,7 @@ def test_only_the_latest_models_are_kept(tmp_path: Path) -> None:
         path = tmp_path / f"{age}.tar.gz"
         path.touch()
         os.utime(path, (1000 - age, 1000 - age))
+    (tmp_path / "6.part.tar.gz").touch()  # of a training that was cut off; the newest, and no model
     forget_old_models(keep=tmp_path / "5.tar.gz")  # the oldest by time, but the one in use
 
     assert {"0.tar.gz", "1.tar.gz", "5.tar.gz"} == {path.name for path in tmp_path.iterdir()}

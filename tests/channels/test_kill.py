@@ -128,7 +128,7 @@ async def test_a_gateway_killed_at_random_points_answers_everything_once_and_in_
     async def start() -> asyncio.subprocess.Process:
         return await spawn(
             "-m", "bot.cli", "gateway", log=log,
-            KEFU_SETTINGS=str(tmp_path / "none.yml"), KEFU_DATA_DIR=str(tmp_path),
+            KEFU_SETTINGS=os.devnull, KEFU_DATA_DIR=str(tmp_path),
             KEFU_GATEWAY__PORT=str(port), KEFU_DIALOGUE__PORT=str(rasa_port),
             KEFU_GATEWAY__MESSAGES_BURST="100", KEFU_GATEWAY__MESSAGES_PER_SECOND="100",
             KEFU_GATEWAY__MESSAGES_PER_10_MINUTES="10000",

@@ -33,7 +33,7 @@ def settings_for(data_dir: Path) -> dict[str, str]:
     """Environment of the programs: free ports, own data, the shop's faults, no limits for a busy test."""
     return {
         "KEFU_DATA_DIR": str(data_dir),
-        "KEFU_SETTINGS": str(data_dir / "none.yml"),
+        "KEFU_SETTINGS": os.devnull,
         "KEFU_CLOCK_FILE": str(data_dir / "clock"),
         "KEFU_SHOP__PORT": "0",
         "KEFU_SHOP__FAULTS": "true",

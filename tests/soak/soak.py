@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import re
 import signal
@@ -78,7 +79,7 @@ class World:
     def environment(self) -> dict[str, str]:
         base = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         return {
-            "KEFU_SETTINGS": str(self.directory / "none.yml"),
+            "KEFU_SETTINGS": os.devnull,
             "KEFU_DATA_DIR": str(self.directory),
             "KEFU_GATEWAY__PORT": str(self.port),
             "KEFU_GATEWAY__PUBLIC_URL": "https://shop.example",

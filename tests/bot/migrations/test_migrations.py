@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
 from bot.database import create_tables, make_engine, metadata
+from bot.exceptions import SettingsError
 from bot.migrations import TABLE_MODULES, VERSION_TABLE, make_config, upgrade
 from bot.settings import PROJECT_ROOT
 
@@ -59,6 +60,16 @@ async def test_an_upgrade_may_run_twice_at_once_and_over_tables_that_are_there(t
         assert await connection.run_sync(differences) == []
     for engine in engines:
         await engine.dispose()
+
+
+async def test_a_database_of_a_newer_version_is_named_with_the_remedy(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/kefu.db")
+    await upgrade(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(SettingsError, match=r"made by a newer Kefu .*9999.*Remedy: install that version"):
+        await upgrade(engine)
+    await engine.dispose()
 
 
 def test_revisions_form_one_line_and_can_be_taken_back() -> None:
