@@ -45,7 +45,7 @@ def texts_of(raw: Any) -> tuple[str, ...]:
         TypeError: it is something else.
     """
     listed = raw if isinstance(raw, list | tuple) else [raw]
-    if any(not isinstance(one, str | int | float | None) for one in listed):
+    if any(isinstance(one, bool) or not isinstance(one, str | int | float | None) for one in listed):
         raise TypeError(f"a text or a list of texts is wanted, not {raw!r}")
     return tuple(str(one) for one in listed if one is not None and str(one).strip())
 

@@ -28,9 +28,10 @@ from bot.generator.calibration import aurc, auroc, clopper_pearson_upper, e_aurc
 from bot.generator.client import Generator, GeneratorClient
 from bot.generator.confidence import Fusion
 from bot.generator.correctness import holds_gold
-from bot.jsonl import numbered_lines, text_of, texts_of
+from bot.jsonl import numbered_lines
 from bot.knowledge.articles import Chunk
 from bot.knowledge.base import Knowledge
+from bot.knowledge.questions import question_fields
 from bot.log import configure
 from bot.message import Language
 from bot.settings import get_settings
@@ -79,19 +80,9 @@ def read_questions(path: Path) -> list[Asked]:
     for number, line in numbered_lines(path, KnowledgeError):
         try:
             raw = json.loads(line)
-            language = raw["language"]
-            if language not in ("zh", "en"):
-                raise ValueError(f"language is {language!r}, zh or en is wanted")
-            if not isinstance(raw["answerable"], bool):
-                raise TypeError("answerable must be true or false")
             out.append(
                 Asked(
-                    id=str(number if raw.get("id") is None else raw["id"]),
-                    language=language,
-                    question=text_of(raw, "question"),
-                    answerable=raw["answerable"],
-                    gold=texts_of(raw.get("gold")),
-                    evidence=texts_of(raw.get("evidence")),
+                    **question_fields(raw, number),
                     product=raw["product"] or None if isinstance(raw.get("product"), str) else None,
                 )
             )
@@ -152,7 +143,10 @@ def _listed(names: Sequence[str]) -> str:
 def judge(asked: Asked, answer: Answer) -> Outcome:
     """What is true of an answer."""
     passed = [c for c in answer.candidates if c.passed]
-    best = choose(asked.question, passed or answer.candidates) if answer.candidates else None
+    # What was decided on: which voice speaks hangs on the threshold as well. Who asked back had decided on none.
+    best = next((c for c in answer.candidates if c.voice == answer.decision.voice), None)
+    if best is None and answer.candidates:
+        best = choose(asked.question, passed or answer.candidates)
     chunks = {h.chunk.id: h.chunk for h in answer.hits}
     generated = next((c for c in answer.candidates if c.voice == "generated"), None)
     cited = chunks.get(best.evidence[0]) if best else None

@@ -40,8 +40,10 @@ _HEADING = re.compile(r"[ ]{0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
 _EMPTY_HEADING = re.compile(r"[ ]{0,3}(#{1,2})[ \t]*")
 # One '#' without a blank may be meant ("#1 in tests"), and a missing title is noticed anyway.
 _NO_BLANK = re.compile(r"[ ]{0,3}(#{2,6})([^# \t].*)")
-_ANCHOR = re.compile(r"(.*?)[ \t]*\{#([A-Za-z0-9._-]+)\}")
+_ANCHOR = re.compile(r"(.*?)[ \t]*\{:?[ \t]*#([^\s{}#]+)[ \t]*\}")
+_ODD_ANCHOR = re.compile(r".*\{[:#][^{}]*\}")
 # As in CommonMark: what follows ``` on its line holds no backtick, or it is code within a sentence.
+_WITHOUT_LANGUAGE = re.compile(r"[._-](?:zh|en)$")
 _FENCE = re.compile(r"[ ]{0,3}(?:(`{3,})[^`]*|(~{3,}).*)")
 _FENCE_END = re.compile(r"[ ]{0,3}(`{3,}|~{3,})[ \t]*")
 
@@ -103,7 +105,12 @@ class Chunk:
         People name evidence by chunk id, by article id (any of its sections), by article and anchor
         without the language, by heading, or by article and heading; the file may stand for the article.
         """
-        return _plain(reference) in _names_of(self)
+        names, plain = _names_of(self), _plain(reference)
+        if plain in names:
+            return True
+        # A path may begin further up than the articles' folder.
+        parts = plain.split("/") if ".md" in plain else []
+        return any("/".join(parts[n:]) in names for n in range(1, len(parts)))
 
 
 @lru_cache(maxsize=4096)
@@ -116,6 +123,7 @@ def _names_of(chunk: Chunk) -> frozenset[str]:
         f"{chunk.language}/{chunk.article_id}",
     }
     owners |= {file, file.removesuffix(".md"), chunk.path.name, chunk.path.stem}
+    owners |= {chunk.title, f"{_WITHOUT_LANGUAGE.sub('', chunk.path.stem)}.md"}
     names = {chunk.id, chunk.heading, " > ".join(chunk.heading_path), *owners}
     marks = (chunk.anchor, chunk.heading, _slug(chunk.heading))
     names |= {f"{owner}{joint}{mark}" for owner in owners for joint in ("#", "/", ":") for mark in marks}
@@ -236,6 +244,7 @@ def _front_matter(lines: list[str], path: Path) -> tuple[dict[str, Any], dict[st
         raise KnowledgeError(f"{path}:1: the front matter does not end. Close it with a line '---'.")
     try:
         front = yaml.safe_load("\n".join(lines[1:end])) or {}
+        written = yaml.load("\n".join(lines[1:end]), Loader=yaml.BaseLoader) or {}  # noqa: S506  # makes texts only
     except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date such as 2026-02-30
         mark = getattr(exc, "problem_mark", None)
         line = mark.line + 2 if mark is not None else 1
@@ -243,6 +252,9 @@ def _front_matter(lines: list[str], path: Path) -> tuple[dict[str, Any], dict[st
         raise KnowledgeError(f"{path}:{line}: the front matter is not valid YAML: {reason}.") from exc
     if not isinstance(front, dict):
         raise KnowledgeError(f"{path}:2: the front matter must be 'key: value' lines.")
+    front |= {
+        key: written[key] for key in ("id", "products") if front.get(key) is not None
+    }  # 001 is no number
     at = {
         line.partition(":")[0].strip(" \"'"): number + 1
         for number, line in enumerate(lines[:end])
@@ -339,7 +351,7 @@ def _sections(lines: list[str], start: int, path: Path) -> tuple[str, list[_Sect
                 raise KnowledgeError(
                     f"{path}:{number}: the title '# ...' must be the first line of the body."
                 )
-            title, title_line = content, number
+            title, title_line = _anchored(content, f"{path}:{number}")[0], number
             if not title:
                 raise KnowledgeError(f"{path}:{number}: the title is empty. Write it after '# '.")
             current, text = (None, None, number), []
@@ -354,13 +366,14 @@ def _sections(lines: list[str], start: int, path: Path) -> tuple[str, list[_Sect
                     f"{path}:{number}: the title is missing. Put '# title' before the sections."
                 )
             close()
-            named = _ANCHOR.fullmatch(content)
-            heading, anchor = (named[1], named[2]) if named else (content, None)
+            heading, anchor = _anchored(content, f"{path}:{number}")
             if not heading:
                 raise KnowledgeError(
                     f"{path}:{number}: the heading is empty. Write the question after '## '."
                 )
             current, text = (heading, anchor, number), []
+        elif level and "{" in content:  # a further heading within a section
+            text.append(line.replace(content, _anchored(content, f"{path}:{number}")[0]))
         else:
             text.append(line)
     if title is None:
@@ -373,6 +386,18 @@ def _sections(lines: list[str], start: int, path: Path) -> tuple[str, list[_Sect
             f"{path}:{title_line}: the article '{title}' has no text. Write it below the title."
         )
     return title, sections
+
+
+def _anchored(heading: str, where: str) -> tuple[str, str | None]:
+    """A heading without its anchor, and the anchor."""
+    named = _ANCHOR.fullmatch(heading)
+    if named:
+        return named[1], named[2]
+    if _ODD_ANCHOR.fullmatch(heading):
+        raise KnowledgeError(
+            f"{where}: '{heading}' ends in an anchor that cannot be read. Write {{#name}} without blanks, or remove it."
+        )
+    return heading, None
 
 
 def _marked(lines: list[str], start: int, path: Path) -> Iterator[tuple[int, str, int, str]]:
@@ -463,7 +488,8 @@ def missing_translations(articles: Iterable[Article]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip().lower()
+    text = re.sub(r"\s+", " ", text.replace("’", "'")).strip().lower()
+    return re.sub(r"^(?:#+ |\./)", "", text).rstrip("?？!！。:：")
 
 
 def _slug(heading: str) -> str:

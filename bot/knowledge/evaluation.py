@@ -9,6 +9,7 @@ are used to see how well the similarity alone tells them from the others.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from statistics import median
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from bot.exceptions import KnowledgeError
 from bot.jsonl import numbered_lines
@@ -25,6 +26,7 @@ from bot.knowledge.base import Knowledge, default_cache
 from bot.knowledge.encoders import EmbeddingCache
 from bot.knowledge.hybrid import METHODS, WEIGHTS, Fusion, HybridRetriever
 from bot.knowledge.passages import answering_words
+from bot.knowledge.questions import question_fields
 from bot.knowledge.retriever import Hit, Retriever
 from bot.knowledge.tokens import fold, language_of
 from bot.message import Language
@@ -69,13 +71,12 @@ def read_questions(path: Path) -> list[Question]:
     questions = []
     for number, line in numbered_lines(path, KnowledgeError):
         try:
-            questions.append(Question.model_validate_json(line))
-        except ValidationError as exc:
-            first = exc.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "line"
+            questions.append(Question(**question_fields(json.loads(line), number)))
+        except (ValueError, KeyError, TypeError) as exc:
+            reason = f"{exc.args[0]} is missing" if isinstance(exc, KeyError) else str(exc)
             raise KnowledgeError(
-                f"{path}:{number}: {key}: {first['msg']}. Write one JSON object a line with id, language, question, "
-                "answerable, evidence and gold."
+                f"{path}:{number}: {reason}. Write one JSON object a line with id, language, question, "
+                "answerable, evidence: [..] and gold: [..]."
             ) from exc
     if not questions:
         raise KnowledgeError(f"{path}: there is no question in it.")
@@ -111,10 +112,14 @@ def evaluate(retriever: Retriever, chunks: Sequence[Chunk], questions: Sequence[
     """
     rows: list[tuple[Question, int | None, list[Hit], float]] = []
     for question in questions:
+        try:
+            wanted = evidence_ids(question, chunks) if question.answerable else set()
+        except KnowledgeError as exc:
+            print(f"{exc} The question is left out.", file=sys.stderr)
+            continue
         start = time.perf_counter()
         hits = retriever.search(question.question, language=question.language, limit=DEPTH)
         took = (time.perf_counter() - start) * 1000
-        wanted = evidence_ids(question, chunks) if question.answerable else set()
         place = next((hit.rank for hit in hits if hit.chunk.id in wanted), None)
         rows.append((question, place, hits, took))
     report: dict[str, Any] = {}

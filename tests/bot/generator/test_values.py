@@ -147,6 +147,24 @@ def test_numbers_in_words() -> None:
         ("we ship by SF Express.", ["sf express"], True),
         ("不支持", ["支持货到付款"], False),
         ("anything", [], False),
+        # a number is not met by one that begins or ends like it, nor by the same of something else
+        ("运费12.5元", ["5元"], False),
+        ("within 1.5 hours", ["5 hours"], False),
+        ("it costs $49.99", ["$49"], False),
+        ("¥10,000", ["¥10"], False),
+        ("12 pieces", ["12 kg"], False),
+        ("最多3次", ["3件"], False),
+        ("IPX75", ["IPX7"], False),
+        # however it is written
+        ("it costs $49.90", ["49.9"], True),
+        ("押金180.00元", ["180"], True),
+        ("重12公斤", ["12kg"], True),
+        # words, not parts of them, and not what is denied
+        ("it is unavailable", ["available"], False),
+        ("nothing comes with it", ["no"], False),
+        ("不可以退", ["可以"], False),
+        ("除非可以退", ["可以"], True),
+        ("with boxes", ["with box"], True),
     ],
 )
 def test_when_an_answer_is_right(answer: str, gold: list[str], right: bool) -> None:

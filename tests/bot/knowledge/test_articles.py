@@ -239,3 +239,37 @@ def test_validity_includes_both_days_and_products_limit():
     assert chunk.holds(at=date(2026, 1, 1)) and chunk.holds(at=date(2026, 12, 31))
     assert not chunk.holds(at=date(2025, 12, 31)) and not chunk.holds(at=date(2027, 1, 1))
     assert chunk.holds(product="P2") and not chunk.holds(product="P3")
+
+
+def test_an_id_stays_as_it_is_written():
+    article = parse_article(
+        "---\nid: 010\nlanguage: en\nproducts: [001, 12:30]\n---\n# Title\nText.\n", Path("a.md")
+    )
+
+    assert article.id == "010"
+    assert article.products == ("001", "12:30")
+
+
+def test_anchors_are_read_wherever_headings_are_and_odd_ones_are_named():
+    source = "---\nid: a\nlanguage: zh\n---\n# 退货 {#top}\n## 期限 {#期限}\n### 细则 {#more}\n7天。\n## 运费 {: #fee }\n买家付。\n"
+    article = parse_article(source, Path("a.md"))
+
+    assert article.title == "退货"
+    assert [chunk.id for chunk in article.chunks] == ["a/zh#期限", "a/zh#fee"]
+    assert [chunk.heading for chunk in article.chunks] == ["期限", "运费"]
+    assert article.chunks[0].text == "### 细则\n7天。"
+    with pytest.raises(KnowledgeError, match=r"a\.md:6: .*\{#a b\}.*without blanks"):
+        parse_article(source.replace("{#期限}", "{#a b}"), Path("a.md"))
+
+
+@pytest.mark.parametrize(
+    "name", ["./help/returns.en.md", "knowledge/help/returns.en.md#window", "returns.md", "## How long", "How long?", "Returns", "Returns#How long?"]
+)  # fmt: skip
+def test_evidence_is_found_under_what_a_judge_may_call_it(name):
+    [chunk] = parse_article(
+        "---\nid: r1\nlanguage: en\n---\n# Returns\n## How long? {#window}\n7 days.\n",
+        Path("help/returns.en.md"),
+    ).chunks
+
+    assert chunk.is_named_by(name)
+    assert not chunk.is_named_by("help/exchange.en.md")

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from bot.exceptions import KnowledgeError
 from bot.knowledge.cli import knowledge
-from bot.knowledge.evaluation import Question, contains, evidence_ids, read_questions
+from bot.knowledge.evaluation import Question, contains, evaluate, evidence_ids, read_questions
 from bot.settings import get_settings
 
 from .conftest import FIXTURES
@@ -105,3 +105,29 @@ def test_every_evidence_of_the_question_sets_exists():
         assert sum(not question.answerable for question in mine) >= 100
     headings = {chunk.heading for chunk in shop}
     assert not [question.question for question in questions if question.question in headings]
+
+
+def test_question_files_may_leave_out_what_goes_without_saying(tmp_path):
+    file = tmp_path / "q.jsonl"
+    file.write_text(
+        '{"question": "能退吗", "gold": "七天", "evidence": "returns/zh#1"}\n'
+        '{"id": 7, "language": "en-US", "question": "how long", "gold": [7]}\n'
+        '{"question": "do you sell cars", "language": "en"}\n',
+        encoding="utf-8",
+    )
+    first, second, third = read_questions(file)
+
+    assert (first.id, first.language, first.gold, first.answerable) == ("1", "zh", ("七天",), True)
+    assert (second.id, second.language, second.gold) == ("7", "en", ("7",))
+    assert not third.answerable
+
+
+def test_a_question_with_unknown_evidence_is_named_and_left_out(other_shop, capsys):
+    questions = [
+        Question(id="1", language="en", question="can I rent a violin", evidence=("rental/en#1",)),
+        Question(id="2", language="en", question="what is this", evidence=("nowhere/en#1",)),
+    ]
+    found = evaluate(other_shop.retriever(), other_shop.chunks, questions)
+
+    assert found["all"]["questions"] == 1
+    assert "Question 2: evidence 'nowhere/en#1'" in capsys.readouterr().err
