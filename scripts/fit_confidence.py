@@ -306,7 +306,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
     parser.add_argument(
-        "--allowed", type=float, default=0.04, help="share of unanswerable questions strict mode may answer"
+        "--allowed", type=float, default=0.03, help="share of unanswerable questions strict mode may answer"
     )
     parser.add_argument(
         "--models", type=Path, default=Path("var/models"), help="where the base weights are kept"
