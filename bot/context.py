@@ -158,8 +158,11 @@ def in_context(
         hanging = sum(chance for name, chance in ranking if name in ANSWERING)
         if top in FLOWS and hanging >= gate.hanging:
             return [(FALLBACK, sure), *ranking]
-    rival = next((chance for name, chance in ranking[1:] if name not in ANSWERING), 0.0)
-    if sure < gate.least or sure - rival < gate.gap:
+    # Two intents that begin the same flow are one wish, not two rivals: nobody is asked which of them was meant.
+    flow = [(name, chance) for name, chance in ranking if TOPICS.get(name, name) == TOPICS.get(top, top)]
+    likely = sum(chance for _, chance in flow)
+    rival = next((c for name, c in ranking if name not in ANSWERING and (name, c) not in flow), 0.0)
+    if likely < gate.least or likely - rival < gate.gap:
         return [(FALLBACK, sure), *ranking]
     return ranking
 

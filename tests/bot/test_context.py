@@ -43,6 +43,20 @@ def test_weak_scores_are_asked_about_and_keep_both_guesses():
     assert [name for name, _ in close] == [FALLBACK, "refund_request", "return_request"]
 
 
+def test_two_intents_of_one_flow_are_no_rivals():
+    """Whether "到哪了" asks for the order or for the parcel, the same card answers."""
+    close = in_context("帮我查一下到哪了", [("order_status", 0.36), ("delivery", 0.35)], None)
+    third = in_context(
+        "帮我查一下到哪了", [("delivery", 0.36), ("refund_request", 0.34), ("order_status", 0.02)], None
+    )
+    weak = in_context(
+        "帮我查一下到哪了", [("delivery", 0.2), ("order_status", 0.15), ("refund_request", 0.1)], None
+    )
+
+    assert close[0] == ("order_status", 0.36)
+    assert third[0][0] == FALLBACK == weak[0][0]
+
+
 def test_a_flow_is_not_started_by_a_remark_that_hangs_on_context():
     ranking = [("return_request", 0.5), ("context_only", 0.4)]
 
