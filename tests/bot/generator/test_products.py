@@ -46,6 +46,17 @@ def test_what_is_left_open(question: str, hits: list[Hit], left_open: list[Hit])
     assert left_open == products_left_open(question, hits, None)
 
 
+def test_a_doubtful_answer_is_asked_about_where_headings_say_the_same() -> None:
+    """ "It does not connect" stands in both headings, and a person would be asked otherwise."""
+    first, second = hit("a", "A", -1.0), hit("b", "B", -1.2)
+    other = Hit(chunk("c", "Smell of smoke", "Clean it.", "en", "C"), 1.0, 3, signals={"read": -1.1})
+    asked = "what if it does not connect"
+
+    assert [first, second] == products_left_open(asked, [first, other, second], None, doubtful=True)
+    assert [] == products_left_open(asked, [first, other, second], None)
+    assert [] == products_left_open("b is not what I want to connect", [first, second], None, doubtful=True)
+
+
 def test_a_known_product_is_not_asked_for() -> None:
     assert [] == products_left_open("it won't connect", [VACUUM, EARBUDS], "Earbuds")
 
