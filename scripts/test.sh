@@ -14,13 +14,26 @@ step() {
   "$@"
   printf '%s: %s s\n' "$now" "$((SECONDS - started))"
 }
-trap 'code=$?; [ $code = 0 ] || printf "\n\033[31mfailed: %s\033[0m\n" "$now" >&2' EXIT
+types=
+trap 'code=$?; [ $code = 0 ] || printf "\n\033[31mfailed: %s\033[0m\n" "$now" >&2; [ -z "$types" ] || kill "$types" 2>/dev/null || true' EXIT
 
 step "ruff check" .venv/bin/ruff check .
 step "ruff format" .venv/bin/ruff format --check .
 step "import contracts" .venv/bin/lint-imports
-step "mypy" .venv/bin/mypy
+# One core is enough for mypy, and training leaves one half idle.
+report=$(mktemp)
+.venv/bin/mypy >"$report" 2>&1 &
+types=$!
 step "train" .venv/bin/kefu train
+types_checked() {
+  local code=0
+  wait "$types" || code=$?
+  types=
+  cat "$report"
+  rm -f "$report"
+  return "$code"
+}
+step "mypy" types_checked
 step "conversations" .venv/bin/kefu test
 # What stands alone runs on all cores. What starts programs, a browser or uses a shared service runs after it,
 # one by one. A test that fails is tried once more, because two noisy cores can be late; it is reported as
