@@ -35,6 +35,18 @@ TOPICS = {
     "price_protection": "price_protection",
 }
 FLOWS = frozenset(TOPICS)
+# What the articles are searched for, whichever of these it is.
+LOOKED_UP = frozenset(
+    {
+        "policy_question",
+        "shipping_question",
+        "product_question",
+        "promotion",
+        "payment_issue",
+        "account",
+        "fault",
+    }
+)
 LOOKING = frozenset({"order_status", "delivery", "refund_status"})
 
 # Bare answers: a number, an ordinal, a courier, a way to pay, a size, a colour, a place, a day, "this one".
@@ -158,13 +170,17 @@ def in_context(
         hanging = sum(chance for name, chance in ranking if name in ANSWERING)
         if top in FLOWS and hanging >= gate.hanging:
             return [(FALLBACK, sure), *ranking]
-    # Two intents that begin the same flow are one wish, not two rivals: nobody is asked which of them was meant.
-    flow = [(name, chance) for name, chance in ranking if TOPICS.get(name, name) == TOPICS.get(top, top)]
-    likely = sum(chance for _, chance in flow)
-    rival = next((c for name, c in ranking if name not in ANSWERING and (name, c) not in flow), 0.0)
+    # Two intents that are followed by the same are no rivals: nobody is asked which of them was meant.
+    alike = {name: chance for name, chance in ranking if _followed_by(name) == _followed_by(top)}
+    likely = sum(alike.values()) if top in FLOWS else sure
+    rival = next((chance for name, chance in ranking if name not in ANSWERING and name not in alike), 0.0)
     if likely < gate.least or likely - rival < gate.gap:
         return [(FALLBACK, sure), *ranking]
     return ranking
+
+
+def _followed_by(intent: str) -> str:
+    return TOPICS.get(intent, "answer" if intent in LOOKED_UP else intent)
 
 
 def gives_new_address(text: str) -> bool:

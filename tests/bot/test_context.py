@@ -57,6 +57,17 @@ def test_two_intents_of_one_flow_are_no_rivals():
     assert third[0][0] == FALLBACK == weak[0][0]
 
 
+def test_questions_that_the_articles_are_searched_for_are_no_rivals():
+    """Whether it is about a product or a fault, the same articles are searched; a wish beside it is a rival."""
+    question = "空气净化器能接在车上用吗"
+
+    assert (
+        in_context(question, [("product_question", 0.48), ("fault", 0.45)], None)[0][0] == "product_question"
+    )
+    assert in_context(question, [("product_question", 0.48), ("invoice", 0.45)], None)[0][0] == FALLBACK
+    assert in_context(question, [("product_question", 0.3), ("fault", 0.3)], None)[0][0] == FALLBACK
+
+
 def test_a_flow_is_not_started_by_a_remark_that_hangs_on_context():
     ranking = [("return_request", 0.5), ("context_only", 0.4)]
 
