@@ -37,7 +37,7 @@ from bot.generator.confidence import (
 from bot.generator.evidence import Evidence
 from bot.generator.injection import looks_like_injection, without_injection
 from bot.generator.ordering import ANSWERS, READ, about, close, reordered, was_read
-from bot.generator.pieces import pieces_of, quoted_text, scored, shown_text
+from bot.generator.pieces import document_of, pieces_of, quoted_text, scored, sentences_of, shown_text
 from bot.generator.products import products_left_open
 from bot.generator.prompt import build_messages, document
 from bot.generator.values import normalise
@@ -198,8 +198,10 @@ class Answerer:
         if not hits:
             return self._handoff(("no_evidence",), language, began)
         candidates = [self._extractive(query, hits, language, customer_name)]
-        open_ones = products_left_open(query, hits, product)
-        if not was_read(hits) and candidates[0].p < UNRELATED:
+        p, risk = candidates[0].p, risk_of([h.chunk for h in hits if h.chunk.id in candidates[0].evidence])
+        doubtful = UNRELATED <= p < self.fusion.threshold("reranked", risk == "policy")
+        open_ones = products_left_open(query, hits, product, doubtful=doubtful)
+        if not was_read(hits) and p < UNRELATED:
             open_ones = []
         bought = [h for h in open_ones if owned & set(h.chunk.products)]
         if len(bought) == 1:
@@ -362,12 +364,15 @@ class Answerer:
         shown = hits[: EVIDENCE_READ if was_read(hits) else EVIDENCE]
         evidence = [evidence_of(h.chunk) for h in shown]
         told = [replace(e, text=h.passage or e.text) for e, h in zip(evidence, shown, strict=True)]
-        messages = build_messages(
-            question, told, language=language, history=[(t.shopper, t.kefu) for t in history if t.kefu]
-        )
+        said = [(t.shopper, t.kefu) for t in history if t.kefu]
+        messages = build_messages(question, told, language=language, history=said)
         read = was_read(hits)
         if read and self.drafts > 1 and isinstance(self.generator, Drafting):
             written = await self.generator.drafts(messages, max_tokens=self.max_tokens, count=self.drafts)
+            if nearest := await self._nearest_sentence(query, shown[0]):
+                closer = [replace(told[0], text=nearest)]
+                messages = build_messages(question, closer, language=language, history=said)
+                written.append(await self.generator.complete(messages, max_tokens=self.max_tokens))
         else:
             written = [await self.generator.complete(messages, max_tokens=self.max_tokens)]
         drafts = {without_list_mark(one.text): one for one in reversed(written)}
@@ -390,6 +395,22 @@ class Answerer:
         model = self.fusion.generated if self.fusion.generated and read else self._judge(hits)
         ids = (chosen.chunk.id, *(h.chunk.id for h in shown if h.chunk.id != chosen.chunk.id))
         return Candidate("generated", text, model(features), checked[text], ids, features)
+
+    async def _nearest_sentence(self, query: str, hit: Hit) -> str | None:
+        """The sentence of a section that a reranker takes for the answer; None when there is nothing to choose from.
+
+        A small generator copies another sentence of the right section more often than it garbles one.
+        """
+        assert isinstance(self.generator, Reranking), "only a generator that reranks has read the hits"
+        sentences = sentences_of(hit)
+        if len(sentences) < 2:
+            return None
+        try:
+            scores = await self.generator.rerank(query, [document_of(hit.chunk, one) for one in sentences])
+        except GeneratorError as exc:
+            log.info("sentences_not_read", reason=str(exc))
+            return None
+        return max(zip(scores, sentences, strict=True))[1]
 
     async def _read_replies(self, question: str, replies: Sequence[str]) -> dict[str, float]:
         """Log-odds that each reply itself answers the question; what cannot be judged does not."""

@@ -63,6 +63,18 @@ def quoted_text(question: str, hit: Hit) -> str:
     return plain_text(section.text(section.likeliest(question, hit.sentences, 1)))
 
 
+def sentences_of(hit: Hit) -> list[str]:
+    """The sentences of what is shown of a hit, each with the lines that introduce it."""
+    section = _section(hit.chunk)
+    shown = hit.passage if hit.passage is not None else section.text(section.passages)
+    introducing = {place for leads in section.leads for place in leads}
+    return [
+        section.text([Passage(n, n + 1, leads)]).strip()
+        for n, leads in enumerate(section.leads)
+        if n not in introducing and section.sentences[n].strip() in shown
+    ]
+
+
 def document_of(chunk: Chunk, text: str | None = None) -> str:
     """A chunk as the reranker reads it; with a text, that passage of it."""
     said = shown_text(chunk) if text is None else text

@@ -59,7 +59,7 @@ class Section:
         """`text` is Markdown; `clean` is asked for every line of it and gives an empty text for one to be left out."""
         size = WHOLE_ZH if language == "zh" else WHOLE_EN
         self.sentences: list[str] = []
-        leads: list[tuple[int, ...]] = []
+        self.leads: list[tuple[int, ...]] = []  # of every sentence, the places of the lines that introduce it
         above: list[tuple[int, int]] = []  # (rank, place) of the lines that introduce what follows
         lines = [line for line in ranked_lines(text, addresses=True) if clean(line.text)]
         for number, line in enumerate(lines):
@@ -68,15 +68,15 @@ class Section:
             end = "\n" if number + 1 < len(lines) else ""
             for sentence in split_sentences(line.text + end):
                 for part in _cut(sentence, size):
-                    leads.append(tuple(place for _, place in above))
+                    self.leads.append(tuple(place for _, place in above))
                     self.sentences.append(part)
             if line.rank <= BOLD or _INTRODUCES.search(line.text):
                 above.append((line.rank, len(self.sentences) - 1))
         self.long = sum(map(len, self.sentences)) > size
         self.passages = [Passage(0, len(self.sentences))]
         if self.long:
-            introducing = {place for one in leads for place in one}
-            self.passages = _passages(self.sentences, leads, introducing, size)
+            introducing = {place for one in self.leads for place in one}
+            self.passages = _passages(self.sentences, self.leads, introducing, size)
 
     @classmethod
     def of(cls, chunk: Chunk) -> Section:

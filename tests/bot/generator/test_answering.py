@@ -527,6 +527,30 @@ async def test_of_several_drafts_the_one_that_the_reranker_finds_to_answer_is_sa
     assert said == answer.text and "generated" == answer.decision.voice
 
 
+class Copies(Drafts):
+    """A small generator: of several sentences it says the wrong one, of one that one."""
+
+    async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+        self.read.append(messages)
+        evidence = messages[1]["content"].splitlines()[1].partition(": ")[2]
+        return Completion(evidence, (TokenScore("x", -0.1),), "stop", "x")
+
+
+async def test_one_draft_is_written_to_the_sentence_that_the_reranker_takes_for_the_answer() -> None:
+    chunks = [chunk("returns", "退货", "商品须完好。签收后7天内可以退货。", risk="policy"), *CHUNKS[1:]]
+    answerer = reading(None)
+    answerer.retriever = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0}))
+    answerer.chunks, answerer.drafts = chunks, 5
+    answerer.generator = copies = Copies(
+        ["商品须完好。"], {"商品须完好。 签收": 4.0, "签收后7天内可以": 5.0, "商品须": 1.0}
+    )
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert "商品须" in copies.read[0][1]["content"] and "商品须" not in copies.read[1][1]["content"]
+    assert ("generated", "签收后7天内可以退货。") == (answer.decision.voice, answer.text)
+
+
 async def test_where_only_the_articles_own_words_are_sure_enough_they_are_said() -> None:
     """The reply answers, less surely than its section does: 96 % against a threshold of 97."""
     answerer = reading(None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.generator.pieces import PASSAGES, pieces_of, scored
+from bot.generator.pieces import PASSAGES, pieces_of, scored, sentences_of
 from bot.knowledge.articles import Chunk
 from bot.knowledge.retriever import Hit
 
@@ -73,3 +73,23 @@ def test_scores_come_back_to_their_hits(text: str) -> None:
 
     assert found == sorted(found) and len(found) == 3
     assert found[-1] == scores[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("7天内可以退。运费由买家承担。", ["7天内可以退。", "运费由买家承担。"]),
+        ("不能退的：\n- 鲜花；\n- 定制品。", ["不能退的：\n- 鲜花；", "不能退的：\n- 定制品。"]),
+        ("| 项目 | 价格 |\n|---|---|\n| 换轮胎 | 80元 |\n| 换刹车 | 60元 |", ["项目: 换轮胎; 价格: 80元", "项目: 换刹车; 价格: 60元"]),
+    ],
+)  # fmt: skip
+def test_a_sentence_stands_with_what_introduces_it(text: str, sentences: list[str]) -> None:
+    assert sentences == sentences_of(hit(text))
+
+
+def test_of_a_long_section_only_the_sentences_that_are_shown_are_given() -> None:
+    read = pieces_of("电池保修多久", hit(LONG)).scored([-3.0, -2.0, 4.0])
+    found = sentences_of(read)
+
+    assert "电池保修两年。" == found[-1]
+    assert 1 < len(found) < 20 and all(one in (read.passage or "") for one in found)
