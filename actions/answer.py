@@ -25,7 +25,7 @@ from actions.packet import known_facts, proven_order
 from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, hand_over, say
 from actions.turn import Turn, read_turn
-from bot.context import FLOWS, TOPICS
+from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import KefuError
 from bot.generator.answering import Answer
 from bot.generator.answering import Turn as Exchange
@@ -40,7 +40,6 @@ from bot.message import Language
 from bot.orders.models import Grant, Order, ProofKind
 from bot.orders.sentences import order_sentences
 from bot.settings import get_settings
-from bot.wishes import QUESTIONS
 
 log = structlog.get_logger()
 REMEMBERED = 3  # exchanges

@@ -30,7 +30,7 @@ from actions.refusals import explain_refusal
 from actions.services import Services, get_services
 from actions.tasks import Option, Stack, Task, wish
 from actions.turn import LISTENING, Turn, read_turn
-from bot.context import FLOWS, TOPICS
+from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
 from bot.generator.service import AnswerService
 from bot.generator.tone import acknowledgement
@@ -39,7 +39,7 @@ from bot.orders.models import Operation, Order
 from bot.references import fold, read_choice
 from bot.rule_questions import asks_rule
 from bot.sentiment import read_sentiment
-from bot.wishes import QUESTIONS, apart
+from bot.wishes import apart
 
 log = logging.getLogger(__name__)
 

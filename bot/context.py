@@ -35,18 +35,11 @@ TOPICS = {
     "price_protection": "price_protection",
 }
 FLOWS = frozenset(TOPICS)
-# What the articles are searched for, whichever of these it is.
-LOOKED_UP = frozenset(
-    {
-        "policy_question",
-        "shipping_question",
-        "product_question",
-        "promotion",
-        "payment_issue",
-        "account",
-        "fault",
-    }
+QUESTIONS = frozenset(
+    {"policy_question", "shipping_question", "product_question", "promotion", "payment_issue", "account"}
 )
+# What the articles are searched for, whichever of these it is.
+LOOKED_UP = QUESTIONS | {"fault"}
 LOOKING = frozenset({"order_status", "delivery", "refund_status"})
 
 # Bare answers: a number, an ordinal, a courier, a way to pay, a size, a colour, a place, a day, "this one".

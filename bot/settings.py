@@ -186,7 +186,10 @@ class GeneratorSettings(Program):
     adapter: str | None = None  # folder of a LoRA adapter; None: the one in the repository; "none": without
     phrases: bool = True  # False: the reranker chooses, and the article's own words are said
     drafts: int = Field(
-        default=5, ge=1, le=8, description="replies written to one question; the reranker chooses"
+        default=5,
+        ge=1,
+        le=8,
+        description="replies written to one question; with two or more, one further to its nearest sentence",
     )
     reranker: str | None = None  # folder; None: the one in the repository; "none": without
     device: Literal["auto", "cpu", "cuda"] = "auto"

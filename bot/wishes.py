@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bot.context import FLOWS, TOPICS
+from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.normalise import visible
 
 LONGEST = 500  # characters; who writes more tells a story, and nobody lists wishes in it
@@ -28,9 +28,6 @@ FATES = frozenset(
 LOOKS = frozenset({"order_status", "delivery"})
 ENDS = frozenset({"cancel_order", "refund_request", "return_request"})
 SWAPS = frozenset({"exchange_request", "modify_order"})
-QUESTIONS = frozenset(
-    {"policy_question", "shipping_question", "product_question", "promotion", "payment_issue", "account"}
-)
 
 Rank = Callable[[str], Sequence[tuple[str, float]]]
 Span = tuple[int, int]

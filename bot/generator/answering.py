@@ -198,8 +198,8 @@ class Answerer:
         if not hits:
             return self._handoff(("no_evidence",), language, began)
         candidates = [self._extractive(query, hits, language, customer_name)]
-        p, risk = candidates[0].p, risk_of([h.chunk for h in hits if h.chunk.id in candidates[0].evidence])
-        doubtful = UNRELATED <= p < self.fusion.threshold("reranked", risk == "policy")
+        p = candidates[0].p
+        doubtful = UNRELATED <= p < self._strict(candidates[0], hits)
         open_ones = products_left_open(query, hits, product, doubtful=doubtful)
         if not was_read(hits) and p < UNRELATED:
             open_ones = []
@@ -369,10 +369,13 @@ class Answerer:
         read = was_read(hits)
         if read and self.drafts > 1 and isinstance(self.generator, Drafting):
             written = await self.generator.drafts(messages, max_tokens=self.max_tokens, count=self.drafts)
-            if nearest := await self._nearest_sentence(query, shown[0]):
-                closer = [replace(told[0], text=nearest)]
-                messages = build_messages(question, closer, language=language, history=said)
-                written.append(await self.generator.complete(messages, max_tokens=self.max_tokens))
+            try:
+                if nearest := await self._nearest_sentence(query, shown[0]):
+                    closer = [replace(told[0], text=nearest)]
+                    messages = build_messages(question, closer, language=language, history=said)
+                    written.append(await self.generator.complete(messages, max_tokens=self.max_tokens))
+            except GeneratorError as exc:  # busy, say; what is written already can still be chosen from
+                log.info("one_draft_missing", reason=str(exc))
         else:
             written = [await self.generator.complete(messages, max_tokens=self.max_tokens)]
         drafts = {without_list_mark(one.text): one for one in reversed(written)}
@@ -400,16 +403,15 @@ class Answerer:
         """The sentence of a section that a reranker takes for the answer; None when there is nothing to choose from.
 
         A small generator copies another sentence of the right section more often than it garbles one.
+
+        Raises:
+            GeneratorError: the reranker failed.
         """
         assert isinstance(self.generator, Reranking), "only a generator that reranks has read the hits"
         sentences = sentences_of(hit)
         if len(sentences) < 2:
             return None
-        try:
-            scores = await self.generator.rerank(query, [document_of(hit.chunk, one) for one in sentences])
-        except GeneratorError as exc:
-            log.info("sentences_not_read", reason=str(exc))
-            return None
+        scores = await self.generator.rerank(query, [document_of(hit.chunk, one) for one in sentences])
         return max(zip(scores, sentences, strict=True))[1]
 
     async def _read_replies(self, question: str, replies: Sequence[str]) -> dict[str, float]:
@@ -447,8 +449,7 @@ class Answerer:
         own = next((c for c in passed if c.voice == "extractive"), best)
         # The reply is the more doubtful of the two, the article's own words are not. Measured by strict mode's threshold in every
         # mode: which voice speaks must not hang on a certificate that is to judge the voices that spoke.
-        risk = risk_of([by_id[i] for i in own.evidence])
-        if was_read(hits) and p < self.fusion.threshold("reranked", risk == "policy") <= own.p:
+        if was_read(hits) and p < self._strict(own, hits) <= own.p:
             best, p = own, own.p
         cited = by_id[best.evidence[0]]
         said = [by_id[i] for i in best.evidence] if best.voice == "extractive" else [cited]
@@ -510,6 +511,11 @@ class Answerer:
             hits=tuple(hits),
             seconds=time.perf_counter() - began,
         )
+
+    def _strict(self, candidate: Candidate, hits: Sequence[Hit]) -> float:
+        """Strict mode's threshold, in any mode, for what the candidate rests on: sections that a reranker has read."""
+        risk = risk_of([hit.chunk for hit in hits if hit.chunk.id in candidate.evidence])
+        return self.fusion.threshold("reranked", risk == "policy")
 
     def _threshold(self, risk: str, read: bool) -> tuple[float | None, str | None]:
         if self.mode == "certified" and self.certificate is not None:

@@ -24,7 +24,7 @@ def products_left_open(
 
     That is when the product is known, the question names one of them, or the best hit belongs to every product or fits
     clearly better than those of other products. Where the answer is `doubtful`, so that a person would be asked, sections
-    whose headings hold the question's words equally are enough: which of them is meant may be all that is in doubt.
+    whose headings each hold at least half of the question's words are enough: which of them is meant may be all that is in doubt.
     """
     if product is not None or not hits or not hits[0].chunk.products:
         return []

@@ -551,6 +551,21 @@ async def test_one_draft_is_written_to_the_sentence_that_the_reranker_takes_for_
     assert ("generated", "签收后7天内可以退货。") == (answer.decision.voice, answer.text)
 
 
+async def test_a_last_draft_that_fails_leaves_those_that_are_written() -> None:
+    class Busy(Drafts):
+        async def complete(self, messages: Sequence[Message], *, max_tokens: int) -> Completion:
+            raise GeneratorError("The generator is busy (429).")
+
+    answerer = reading(None)
+    answerer.drafts = 5
+    answerer.generator = Busy(["签收后7天内可以退货。"], {"签收后7": 5.0, "商品须完好": 4.0})
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert ("generated", "签收后7天内可以退货。") == (answer.decision.voice, answer.text)
+    assert "generator_failed" not in answer.decision.reasons
+
+
 async def test_where_only_the_articles_own_words_are_sure_enough_they_are_said() -> None:
     """The reply answers, less surely than its section does: 96 % against a threshold of 97."""
     answerer = reading(None)
