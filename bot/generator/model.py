@@ -8,13 +8,15 @@ nothing of servers.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +37,7 @@ def resolve_weights(name: str | None, cache: Path, progress: Progress = _say) ->
     """A folder that transformers can load, or a name for it to fetch.
 
     None is the packaged Gemma 3 270M (GGUF in four parts with a checksum), converted to safetensors below
-    `cache` on first use: about a minute, then seconds.
+    `cache` on first use: about half a minute, then seconds.
 
     Raises:
         GeneratorError: the package is missing or damaged.
@@ -86,12 +88,15 @@ def _convert(gguf: Path, target: Path, progress: Progress) -> Path:
 
     logging.disable_progress_bar()  # our own lines say how far it is
     began = time.monotonic()
-    progress(f"converting {gguf.name} to safetensors, once; this takes about a minute")
+    progress(f"converting {gguf.name} to safetensors, once; this takes half a minute")
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
-    tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-    progress(f"tokenizer read ({time.monotonic() - began:.0f} s); reading weights")
-    model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+    with _parsed_once():
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+        progress(f"tokenizer read ({time.monotonic() - began:.0f} s); reading weights")
+        model = AutoModelForCausalLM.from_pretrained(
+            str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
+        )
     progress(f"weights read ({time.monotonic() - began:.0f} s); writing")
     model.hf_quantizer = None  # the weights are plain now; transformers still takes them for quantised
     if getattr(model.config, "quantization_config", None) is not None:
@@ -105,6 +110,20 @@ def _convert(gguf: Path, target: Path, progress: Progress) -> Path:
         shutil.rmtree(part, ignore_errors=True)
     progress(f"converted to {target} ({time.monotonic() - began:.0f} s)")
     return target
+
+
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """transformers parses a GGUF file for the tokenizer, the configuration and the weights; a quarter of a million tokens
+    take ten seconds each time."""
+    import gguf
+
+    reader = gguf.GGUFReader
+    gguf.GGUFReader = functools.cache(reader)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = reader
 
 
 @dataclass
