@@ -26,6 +26,14 @@ import pytest
 _names = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`: the programs are started once, in one worker; every other file stays together."""
+    for item in items:
+        group = "programs" if item.get_closest_marker("e2e") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def missing(what: str) -> NoReturn:
     if os.environ.get("KEFU_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{what} is required (KEFU_REQUIRE_SERVICES=1) and was not found")

@@ -18,6 +18,7 @@ from bot.generator import local, training
 from bot.generator.dialogues import Dialogue, make_dialogues
 from bot.generator.finetune import finetune
 from bot.generator.model import Loaded, merge_adapter
+from bot.generator.shops import held_out, shop_files
 from bot.generator.training import TrainingPlan, train_adapter, training_mark
 from bot.settings import GeneratorSettings, Settings, get_settings
 from tests.bot.generator.conftest import ByteTokenizer
@@ -234,10 +235,13 @@ def test_the_commands_make_measure_and_deploy_an_adapter_and_refuse_a_worse_one(
     monkeypatch.setenv("KEFU_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("KEFU_GENERATOR__MODEL", "tiny")
     monkeypatch.setattr(training, "TrainingPlan", partial(TrainingPlan, max_tokens=4000))  # a token a byte
+    shops = [next(path for path in shop_files() if held_out(path) is kept) for kept in (False, True)]
+    monkeypatch.setattr("bot.generator.shops.shop_files", lambda: shops)  # all 72 take a minute
     get_settings.cache_clear()
     try:
         prepared = run.invoke(finetune, ["prepare", "--count", "40"])
         assert 0 == prepared.exit_code, prepared.output
+        assert all((tmp_path / "finetune" / f"{part}.jsonl").stat().st_size for part in ("train", "unseen"))
         trained = run.invoke(finetune, ["train", "--limit", "6", "--rank", "2"])
         assert 0 == trained.exit_code, trained.output
         adapter = tmp_path / "finetune" / "adapter"
