@@ -200,6 +200,9 @@ def reranker(
         list[Path] | None, typer.Option(help="A shop with questions (YAML, as in bot/generator/shops).")
     ] = None,
     only_own: Annotated[bool, typer.Option(help="Leave the invented shops out.")] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="Folder of a reranker to learn on from (bot/generator/reranker).")
+    ] = None,
     epochs: int = 3,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
 ) -> None:
@@ -233,7 +236,7 @@ def reranker(
                 _say_progress(step, total, loss, seconds)
             log({"loss": loss}, step)
 
-        train_reranker(trunks, target, plan=plan, cache=models, progress=progress)
+        train_reranker(trunks, target, plan=plan, start_from=start, cache=models, progress=progress)
         unseen = [read_shop(p) for p in shop_files() if held_out(p)]
         for name, folder in (("new", str(target)), ("in use", settings.generator.reranker)):
             reader = load_reranker(folder, cache=models)

@@ -7,6 +7,8 @@ lowest layers stay as they are, so their output is computed once and kept. What 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import random
 import time
@@ -105,6 +107,7 @@ def train_reranker(
     out: Path,
     *,
     plan: ReadingPlan,
+    start_from: Path | None = None,
     weights: str | None = None,
     cache: Path,
     every: int = 50,
@@ -112,20 +115,22 @@ def train_reranker(
 ) -> Path:
     """Train and save to `out`; started again with the same data and plan it goes on from the last checkpoint.
 
-    `progress` gets step, steps, running loss and seconds so far.
+    `progress` gets step, steps, running loss and seconds so far. With `start_from`, a reranker of the same layers and rank, it
+    learns on from that one.
 
     Raises:
-        GeneratorError: there is nothing to train on, or `out` holds another training's checkpoint.
+        GeneratorError: there is nothing to train on, `out` holds another training's checkpoint, or `start_from` does not fit.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     if not trunks:
         raise GeneratorError("There is no section to train on.")
     torch.manual_seed(plan.seed)
     loaded = load(weights, cache=cache, adapter="none", device="cpu", dtype="float32")
-    mark = training_mark(loaded, asdict(plan), trunks)
+    begun = _read_reranker(start_from, plan) if start_from else None
+    mark = training_mark(loaded, asdict(plan), trunks, *([_digest(start_from)] if start_from else []))
     shuffled = list(trunks)
     random.Random(plan.seed).shuffle(shuffled)
     packs = list(_packs(loaded, shuffled, plan.pack))
@@ -141,6 +146,12 @@ def train_reranker(
     body = loaded.model.base_model
     weight = torch.nn.Parameter(torch.zeros(body.config.hidden_size))
     bias = torch.nn.Parameter(torch.tensor(-0.5))
+    if begun is not None:
+        adapter, head = begun
+        set_peft_model_state_dict(model, adapter)
+        with torch.no_grad():
+            weight.copy_(head["weight"])
+            bias.copy_(head["bias"].reshape(()))
     lora = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         [{"params": lora, "lr": plan.learning_rate}, {"params": [weight, bias], "lr": plan.learning_rate * 5}],
@@ -201,6 +212,34 @@ def train_reranker(
     # Killed between the two at the last step, a training has none left when it is started again.
     save_reranker(model, weight, bias, out, plan, max(start, total))
     return out
+
+
+def _read_reranker(folder: Path, plan: ReadingPlan) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Adapter and head of a reranker to learn on from.
+
+    Raises:
+        GeneratorError: it is none, or of other layers or rank than the plan.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        made = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        adapter = load_file(str(folder / "adapter_model.safetensors"))
+        head = load_file(str(folder / "head.safetensors"))
+    except (OSError, ValueError) as exc:
+        raise GeneratorError(
+            f"{folder} is not a reranker ({exc}). Give the folder of one, or leave --start out."
+        ) from exc
+    for name in ("layers", "frozen", "rank", "alpha"):
+        if made.get(name) != getattr(plan, name):
+            raise GeneratorError(
+                f"{folder} has {name} {made.get(name)}, a new one would have {getattr(plan, name)}. Leave --start out."
+            )
+    return adapter, head
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
 def save_reranker(model: Any, weight: Any, bias: Any, out: Path, plan: ReadingPlan, steps: int) -> None:

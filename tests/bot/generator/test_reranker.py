@@ -161,6 +161,27 @@ def test_what_was_learned_is_loaded_again(small: Any, tmp_path: Path) -> None:
     assert sum(yes) / len(yes) > sum(no) / len(no)
 
 
+def test_a_training_learns_on_from_another_reranker(small: Any, tmp_path: Path) -> None:
+    losses: dict[str, list[float]] = {"anew": [], "on": []}
+    first = train_reranker(COLOURS, tmp_path / "first", plan=replace(PLAN, epochs=40), cache=tmp_path)
+
+    for name, start in (("anew", None), ("on", first)):
+        train_reranker(
+            COLOURS, tmp_path / name, plan=replace(PLAN, epochs=1), start_from=start, cache=tmp_path,
+            progress=lambda s, t, loss, sec, name=name: losses[name].append(loss),
+        )  # fmt: skip
+
+    assert losses["on"][0] < losses["anew"][0]
+    with pytest.raises(GeneratorError, match="another training"):  # begun from no other
+        train_reranker(COLOURS, tmp_path / "on", plan=replace(PLAN, epochs=1), cache=tmp_path)
+    with pytest.raises(GeneratorError, match="rank"):
+        train_reranker(
+            COLOURS, tmp_path / "x", plan=replace(PLAN, rank=PLAN.rank * 2), start_from=first, cache=tmp_path
+        )
+    with pytest.raises(GeneratorError, match="not a reranker"):
+        train_reranker(COLOURS, tmp_path / "x", plan=PLAN, start_from=tmp_path, cache=tmp_path)
+
+
 def test_a_section_is_read_with_its_questions_near_misses_and_rivals() -> None:
     shop = read_shop(FOLDER / "aquarium-supplies-en.yml")
     trunks = trunks_of(shop)
