@@ -28,9 +28,11 @@ _names = itertools.count(1)
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`: the programs are started once, in one worker; every other file stays together."""
+    """With `--dist loadgroup`: the programs are started once, in one worker, which also uses Redis alone, since a given one
+    is emptied before each test; every other file stays together."""
     for item in items:
-        group = "programs" if item.get_closest_marker("e2e") else item.path.stem
+        alone = item.get_closest_marker("e2e") or "redis_url" in getattr(item, "fixturenames", ())
+        group = "programs" if alone else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
 

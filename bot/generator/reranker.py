@@ -63,6 +63,23 @@ def load_reranker(name: str | None, *, cache: Path, device: str = "cpu") -> Rera
     return Reranker.load(folder=Path(name) if name else RERANKER, cache=cache, device=device)
 
 
+def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How a reranker was made (`ReadingPlan`), and its head.
+
+    Raises:
+        GeneratorError: the folder holds none.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        plan = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        return plan, load_file(str(folder / "head.safetensors"))
+    except (OSError, ValueError) as exc:
+        raise GeneratorError(
+            f"{folder} is not a reranker ({exc}). Make one with `kefu finetune reranker`."
+        ) from exc
+
+
 class Reranker:
     """Scores sections for a question. One call at a time; safe from several threads."""
 
@@ -85,15 +102,7 @@ class Reranker:
         Raises:
             GeneratorError: the adapter is missing, or was made for other weights.
         """
-        from safetensors.torch import load_file
-
-        try:
-            plan = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-            head = load_file(str(folder / "head.safetensors"))
-        except (OSError, ValueError) as exc:
-            raise GeneratorError(
-                f"{folder} is not a reranker ({exc}). Make one with `kefu finetune reranker`."
-            ) from exc
+        plan, head = read_head(folder)
         loaded = load(weights, cache=cache, adapter="none", device=device, dtype="float32")
         merge_adapter(loaded.model, folder)
         return cls(loaded, {k: v.to(device).float() for k, v in head.items()}, int(plan["layers"]))

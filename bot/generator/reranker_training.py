@@ -7,8 +7,6 @@ lowest layers stay as they are, so their output is computed once and kept. What 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import random
 import time
@@ -18,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.exceptions import GeneratorError
+from bot.generator.binding import sampled_hash
 from bot.generator.calibration import auroc
 from bot.generator.model import Loaded, computes_bfloat16, load
-from bot.generator.reranker import ReadingPlan, Reranker, question_ids, section_ids
+from bot.generator.reranker import ReadingPlan, Reranker, question_ids, read_head, section_ids
 from bot.generator.shops import Shop
 from bot.generator.training import TARGETS, save_adapter, training_mark
 from bot.generator.trees import Laid, Tree, lay
@@ -130,7 +129,10 @@ def train_reranker(
     torch.manual_seed(plan.seed)
     loaded = load(weights, cache=cache, adapter="none", device="cpu", dtype="float32")
     begun = _read_reranker(start_from, plan) if start_from else None
-    mark = training_mark(loaded, asdict(plan), trunks, *([_digest(start_from)] if start_from else []))
+    settings: list[object] = [asdict(plan), trunks]
+    if start_from:
+        settings += [sampled_hash(start_from / f"{one}.safetensors") for one in ("adapter_model", "head")]
+    mark = training_mark(loaded, *settings)
     shuffled = list(trunks)
     random.Random(plan.seed).shuffle(shuffled)
     packs = list(_packs(loaded, shuffled, plan.pack))
@@ -222,24 +224,17 @@ def _read_reranker(folder: Path, plan: ReadingPlan) -> tuple[dict[str, Any], dic
     """
     from safetensors.torch import load_file
 
+    made, head = read_head(folder)
     try:
-        made = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         adapter = load_file(str(folder / "adapter_model.safetensors"))
-        head = load_file(str(folder / "head.safetensors"))
     except (OSError, ValueError) as exc:
-        raise GeneratorError(
-            f"{folder} is not a reranker ({exc}). Give the folder of one, or leave --start out."
-        ) from exc
+        raise GeneratorError(f"{folder} is not a LoRA adapter: {exc}") from exc
     for name in ("layers", "frozen", "rank", "alpha"):
         if made.get(name) != getattr(plan, name):
             raise GeneratorError(
                 f"{folder} has {name} {made.get(name)}, a new one would have {getattr(plan, name)}. Leave --start out."
             )
     return adapter, head
-
-
-def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
 def save_reranker(model: Any, weight: Any, bias: Any, out: Path, plan: ReadingPlan, steps: int) -> None:

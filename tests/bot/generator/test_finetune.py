@@ -236,7 +236,7 @@ def test_the_commands_make_measure_and_deploy_an_adapter_and_refuse_a_worse_one(
     monkeypatch.setenv("KEFU_GENERATOR__MODEL", "tiny")
     monkeypatch.setattr(training, "TrainingPlan", partial(TrainingPlan, max_tokens=4000))  # a token a byte
     shops = [next(path for path in shop_files() if held_out(path) is kept) for kept in (False, True)]
-    monkeypatch.setattr("bot.generator.shops.shop_files", lambda: shops)  # all 72 take a minute
+    monkeypatch.setattr("bot.generator.shops.shop_files", lambda: shops)  # all of them take a minute
     get_settings.cache_clear()
     try:
         prepared = run.invoke(finetune, ["prepare", "--count", "40"])
