@@ -34,6 +34,7 @@ from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
 from bot.generator.service import AnswerService
 from bot.generator.tone import acknowledgement
+from bot.generator.wording import content_words
 from bot.message import Button, Language
 from bot.orders.models import Operation, Order
 from bot.references import fold, read_choice
@@ -68,6 +69,7 @@ APOLOGETIC = ("help_", "refused", "handoff_", "ask_evidence", "proof_rejected")
 OTHER = "other"  # the value of a button that asks for another order
 SURE = 0.6  # below this an intent is a guess, and the question on the table comes first
 LIKELY = 0.35  # enough for a question, which is no answer to ours
+OPEN = ("proof", "address", "reason")  # an answer to these may have any words
 # Said alone, these end what is under way, whatever the classifier makes of so few words.
 PLAIN_STOP = re.compile(
     r"(?:(?:那|先)?(?:取消|算了|不用了|不办了|不弄了|不要办了|停|停止|退出)(?:吧|了|啦)?|never ?mind|nvm|forget (?:it|that)|cancel(?: (?:it|that|this))?"
@@ -251,7 +253,7 @@ class TopicAction(Action, ABC):
         if active == self.name() and task is not None and task.topic == self.topic:
             if task.waiting is not None:
                 return await self._begin_waiting(dispatcher, turn, stack, tracker.slots.get("order_number"))
-            return await self._carry_on(await self._talk(dispatcher, turn, task, stack))
+            return await self._carry_on(await self._talk(dispatcher, turn, task, stack), tracker)
         turn = replace(turn, fresh=True)  # also when the fallback passed the message on
         explained = explain_refusal(dispatcher, tracker, turn)
         if explained is not None:
@@ -338,7 +340,7 @@ class TopicAction(Action, ABC):
             return False
         return apart(intent_of(top.topic), intent_of(self.topic)) and not GIVEN_UP.search(fold(turn.text))
 
-    async def _carry_on(self, talk: Talk) -> list[dict[str, Any]]:
+    async def _carry_on(self, talk: Talk, tracker: Tracker) -> list[dict[str, Any]]:
         """The loop is active: take the message, or leave it to others, or ask again."""
         turn, task = talk.turn, talk.task
         if not turn.fresh:
@@ -362,12 +364,14 @@ class TopicAction(Action, ABC):
             raise ActionExecutionRejection(self.name(), "a person is asked for")
         if not turn.pressed and read_sentiment(turn.text).threat:
             raise ActionExecutionRejection(self.name(), "a threat is for a person, whatever was asked")
-        return await self._finish(talk, fresh=True)
+        return await self._finish(talk, fresh=True, tracker=tracker)
 
-    async def _finish(self, talk: Talk, *, fresh: bool) -> list[dict[str, Any]]:
+    async def _finish(
+        self, talk: Talk, *, fresh: bool, tracker: Tracker | None = None
+    ) -> list[dict[str, Any]]:
         try:
             if fresh:
-                await self._listen(talk)
+                await self._listen(talk, tracker)
             for _ in range(ROUNDS):
                 try:
                     await self.steps(talk)
@@ -393,8 +397,11 @@ class TopicAction(Action, ABC):
             return [*events, *more]
         return events
 
-    async def _listen(self, talk: Talk) -> None:
-        """Take the message; count what was not understood, and after the second time let a person help."""
+    async def _listen(self, talk: Talk, tracker: Tracker | None) -> None:
+        """Take the message; count what was not understood, and after the second time let a person help.
+
+        What neither answers nor is a clear wish may still be a question that an article answers ("one side is silent").
+        """
         task, turn = talk.task, talk.turn
         waiting = task.asked is not None
         if waiting and await self._hears_more(talk):
@@ -414,10 +421,23 @@ class TopicAction(Action, ABC):
         likely = LIKELY if QUESTION.search(turn.text) else SURE
         if turn.intent in GOALS | ASIDES and turn.confidence >= likely and has_words(turn.text):
             raise NotMine
+        if tracker is not None and await self._from_articles(talk, tracker):
+            return
         task.misses += 1
         if task.misses >= 2:
             talk.hand_over("two_failures", "handoff_two_failures")
         talk.say("help_" + str(task.asked) if str(task.asked) in HELPED else "help_any")
+
+    async def _from_articles(self, talk: Talk, tracker: Tracker) -> bool:
+        turn = talk.turn
+        if (
+            self._service is None
+            or turn.pressed
+            or talk.task.asked in OPEN
+            or len(content_words(turn.text)) < 2
+        ):
+            return False
+        return await answer_if_sure(self._service, talk.dispatcher, tracker, turn, ask_back=False)
 
     async def _hears_more(self, talk: Talk) -> bool:
         """An answer with a further wish behind it: "不想要了，另外开个发票". The wish is kept for afterwards."""

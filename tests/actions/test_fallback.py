@@ -1,4 +1,4 @@
-"""What Kefu says to a language it does not speak."""
+"""What Kefu says to a language it does not speak, and to what no intent was read from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.fallback import ActionFallback
+from actions.refund import RefundForm
 from tests.actions.test_answer import ReadsOrders, SmallService
 
 
@@ -120,3 +121,26 @@ def asking(text: str, intent: str) -> Tracker:
     }
     events = [{"event": "user", "text": text, "parse_data": latest, "metadata": {}, "timestamp": 1.0}]
     return Tracker("t", {"language": "zh"}, latest, events, False, None, {}, "action_listen")
+
+
+async def test_an_article_answers_a_question_that_no_intent_was_read_from_and_the_task_goes_on(shopper):
+    """ "退货期限" while the order number is asked for: no answer to it, and no clear wish either."""
+    talk = shopper()
+    talk.actions["refund_form"] = RefundForm(ReadsOrders("签收后"))  # type: ignore[arg-type]
+    await talk.say("我要退款", "refund_request")
+    await talk.say("退货期限", "policy_question", confidence=0.3)
+
+    assert (
+        "7天" in talk.text and talk.loop == "refund_form" and talk.slots["requested_slot"] == "order_number"
+    )
+    assert "没看明白" not in talk.text and 0 == talk.slots["tasks"][0].get("misses", 0)
+
+
+async def test_what_no_article_answers_for_sure_counts_as_not_understood(shopper):
+    talk = shopper()
+    talk.actions["refund_form"] = RefundForm(SmallService(strict=0.99))  # type: ignore[arg-type]
+    await talk.say("我要退款", "refund_request")
+    await talk.say("月亮离地球有多远", "nlu_fallback", confidence=0.2)
+    await talk.say("月亮离地球有多远", "nlu_fallback", confidence=0.2)
+
+    assert talk.handoff is not None and talk.handoff["reason"] == "two_failures"
