@@ -29,9 +29,9 @@ from bot.generator.calibration import auroc, e_aurc, ece
 from bot.generator.confidence import FUSION_FILE, GENERATED_FEATURES, READ_FEATURES, Fusion, Logistic
 from bot.generator.correctness import holds_gold
 from bot.generator.dialogues import Question
-from bot.generator.ordering import READ, reordered
-from bot.generator.pieces import pieces_of, scored
-from bot.generator.reranker import load_reranker
+from bot.generator.ordering import READ, READ_ON, none_answers, reordered
+from bot.generator.pieces import Pieces, pieces_of, scored
+from bot.generator.reranker import Reranker, load_reranker
 from bot.generator.reranker_training import score_trunks
 from bot.generator.shops import held_out, read_shop, shop_files
 from bot.generator.trunks import Trunk
@@ -73,7 +73,7 @@ class Asked:
         self.hits: list[Hit] = answerer.retriever.search(
             question.question, language=question.language, limit=BACKGROUND
         )
-        self.pieces = [pieces_of(question.question, hit) for hit in self.hits[:READ]]
+        self.pieces = [pieces_of(question.question, hit) for hit in self.hits[:READ_ON]]
         self.read: list[Hit] | None = None
 
     def ordered(self, weight: float | None) -> list[Hit]:
@@ -165,14 +165,33 @@ def ask_demo(
 
 
 def read_hits(asked: Sequence[Asked], models: Path) -> None:
-    """Let the reranker read the first hits of every question, section by section."""
+    """Let the reranker read the first hits of every question, and the next where none of them answers."""
     reranker = load_reranker(None, cache=models)
     assert reranker is not None
-    wanted: dict[str, dict[str, None]] = defaultdict(dict)
+    scores = _scores(reranker, [(one.question, one.pieces[:READ]) for one in asked])
+
+    def read(one: Asked, count: int) -> list[Hit]:
+        pieces = one.pieces[:count]
+        found = [scores[d, one.question.question] for piece in pieces for d in piece.documents]
+        return [*scored(pieces, found), *one.hits[len(pieces) :]]
+
     for one in asked:
-        for piece in one.pieces:
+        one.read = read(one, READ)
+    further = [one for one in asked if one.read is not None and none_answers(one.read[:READ])]
+    scores |= _scores(reranker, [(one.question, one.pieces[READ:]) for one in further])
+    for one in further:
+        one.read = read(one, READ_ON)
+
+
+def _scores(
+    reranker: Reranker, asked: Sequence[tuple[Question, Sequence[Pieces]]]
+) -> dict[tuple[str, str], float]:
+    """Log-odds by document and question, read section by section."""
+    wanted: dict[str, dict[str, None]] = defaultdict(dict)
+    for question, pieces in asked:
+        for piece in pieces:
             for document in piece.documents:
-                wanted[document][one.question.question] = None
+                wanted[document][question.question] = None
     trunks = []
     for document, questions in wanted.items():
         listed = list(questions)
@@ -185,9 +204,7 @@ def read_hits(asked: Sequence[Asked], models: Path) -> None:
         for trunk, found in zip(part, score_trunks(reranker, part), strict=True):
             scores |= {(trunk.document, q): s for (q, _), s in zip(trunk.questions, found, strict=True)}
         print(f"  read {min(start + 50, len(trunks))}/{len(trunks)} sections", flush=True)
-    for one in asked:
-        found = [scores[d, one.question.question] for piece in one.pieces for d in piece.documents]
-        one.read = [*scored(one.pieces, found), *one.hits[READ:]]
+    return scores
 
 
 def fit(rows: Sequence[dict[str, Any]], names: tuple[str, ...], c: float) -> Logistic:

@@ -36,7 +36,7 @@ from bot.generator.confidence import (
 )
 from bot.generator.evidence import Evidence
 from bot.generator.injection import looks_like_injection, without_injection
-from bot.generator.ordering import ANSWERS, READ, about, close, reordered, was_read
+from bot.generator.ordering import ANSWERS, READ, READ_ON, about, close, none_answers, reordered, was_read
 from bot.generator.pieces import document_of, pieces_of, quoted_text, scored, sentences_of, shown_text
 from bot.generator.products import products_left_open
 from bot.generator.prompt import build_messages, document
@@ -267,17 +267,32 @@ class Answerer:
         with their log-odds, the likeliest first; and whether the generator may be asked for more."""
         if self.fusion.reranked is None or not isinstance(self.generator, Reranking):
             return hits, [], True
-        pieces = [pieces_of(query, hit) for hit in hits[:READ]]
-        documents = [text for one in pieces for text in one.documents]
         said = [document(f.title, f.text) for f in facts]
+        able = True
         try:
-            scores = await self.generator.rerank(query, [*documents, *said])
+            found, rest = await self._scores(self.generator, query, hits[:READ], said)
         except GeneratorError as exc:
             log.info("not_reranked", reason=str(exc))
             return hits, [], isinstance(exc, NoReranker)
-        told = sorted(zip(facts, scores[len(documents) :], strict=True), key=lambda pair: -pair[1])
-        found = [*scored(pieces, scores), *hits[len(pieces) :]]
-        return reordered(found, self.fusion.order), told, True
+        told = sorted(zip(facts, rest, strict=True), key=lambda pair: -pair[1])
+        if none_answers(found) and not (told and told[0][1] >= FACT) and len(hits) > READ:
+            try:
+                more, _ = await self._scores(self.generator, query, hits[READ:READ_ON], ())
+                found += more
+            except GeneratorError as exc:  # busy, say; what was read counts
+                log.info("not_read_on", reason=str(exc))
+                able = False
+        return reordered([*found, *hits[len(found) :]], self.fusion.order), told, able
+
+    @staticmethod
+    async def _scores(
+        reader: Reranking, query: str, hits: Sequence[Hit], said: Sequence[str]
+    ) -> tuple[list[Hit], list[float]]:
+        """Hits with what the reranker makes of them, and its log-odds of further documents."""
+        pieces = [pieces_of(query, hit) for hit in hits]
+        documents = [text for one in pieces for text in one.documents]
+        scores = await reader.rerank(query, [*documents, *said])
+        return list(scored(pieces, scores)), scores[len(documents) :]
 
     def _from_order(
         self,

@@ -201,7 +201,10 @@ def reranker(
     ] = None,
     only_own: Annotated[bool, typer.Option(help="Leave the invented shops out.")] = False,
     start: Annotated[
-        Path | None, typer.Option(help="Folder of a reranker to learn on from (bot/generator/reranker).")
+        Path | None,
+        typer.Option(
+            help="Folder of a reranker to learn on from (bot/generator/reranker); the mean of both is kept."
+        ),
     ] = None,
     epochs: int = 3,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
@@ -227,7 +230,7 @@ def reranker(
     models = settings.data_path("models", "x").parent
 
     typer.echo(f"{len(learned)} shops, {len(trunks)} sections, {sum(len(t.questions) for t in trunks)} pairs")
-    plan = ReadingPlan(epochs=epochs)
+    plan = ReadingPlan(epochs=epochs, learning_rate=2e-4) if start else ReadingPlan(epochs=epochs)
     found = {}
     with tracked("reranker", asdict(plan) | {"shops": len(learned), "sections": len(trunks)}) as log:
 

@@ -8,6 +8,7 @@ from bot.generator.wording import overlap
 from bot.knowledge.retriever import Hit
 
 READ = 8  # hits the reranker reads; figures in docs/confidence.md
+READ_ON = 16  # and up to here where it takes none of these for an answer
 CLOSE = 1.2  # two sections whose scores differ by less are both quoted; measured in docs/confidence.md
 CLOSE_READ = 1.0  # the same for the reranker's log-odds
 ANSWERS = 3.0  # log-odds from which a reply or a section is taken to answer: 95 %
@@ -18,6 +19,11 @@ def reordered(hits: Sequence[Hit], weight: float) -> list[Hit]:
     read = [hit for hit in hits if was_read([hit])]
     read.sort(key=lambda hit: -(hit.score + weight * hit.signals["read"]))
     return [*read, *(hit for hit in hits if not was_read([hit]))]
+
+
+def none_answers(read: Sequence[Hit]) -> bool:
+    """Whether every hit that was read is likelier not to answer: what does may stand further down."""
+    return all(hit.signals["read"] < 0 for hit in read)
 
 
 def was_read(hits: Sequence[Hit]) -> bool:

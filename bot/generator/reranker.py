@@ -39,6 +39,7 @@ class ReadingPlan:
     epochs: int = 3
     pack: int = 900  # tokens of one step
     seed: int = 0
+    kept: float = 0.5  # share of the reranker that it learned on from, if it did
 
 
 def section_ids(loaded: Loaded, document: str) -> list[int]:

@@ -115,7 +115,8 @@ def train_reranker(
     """Train and save to `out`; started again with the same data and plan it goes on from the last checkpoint.
 
     `progress` gets step, steps, running loss and seconds so far. With `start_from`, a reranker of the same layers and rank, it
-    learns on from that one.
+    learns on from that one, and the outcome is the mean of the two, `plan.kept` of the old one in it: what the old one could is
+    kept, what is new is learned (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
 
     Raises:
         GeneratorError: there is nothing to train on, `out` holds another training's checkpoint, or `start_from` does not fit.
@@ -155,6 +156,7 @@ def train_reranker(
             weight.copy_(head["weight"])
             bias.copy_(head["bias"].reshape(()))
     lora = [p for p in model.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in (*lora, weight, bias)] if start_from else []
     optimiser = torch.optim.AdamW(
         [{"params": lora, "lr": plan.learning_rate}, {"params": [weight, bias], "lr": plan.learning_rate * 5}],
         weight_decay=0.01, betas=(0.9, 0.98),
@@ -211,6 +213,9 @@ def train_reranker(
             )
             part.replace(state_file)
             save_reranker(model, weight, bias, out, plan, step + 1)
+    with torch.no_grad():
+        for mine, old in zip((*lora, weight, bias), before, strict=bool(before)):
+            mine.lerp_(old, plan.kept)
     # Killed between the two at the last step, a training has none left when it is started again.
     save_reranker(model, weight, bias, out, plan, max(start, total))
     return out

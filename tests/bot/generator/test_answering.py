@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk
 from bot.knowledge.hybrid import Fusion as Ranks
 from bot.knowledge.hybrid import HybridRetriever
+from bot.knowledge.retriever import Hit
 from bot.message import Language
 
 COVERED = Logistic(("covered",), (0.5,), (0.2,), (2.0,), 0.0)  # p grows with the words the chunk knows
@@ -77,6 +79,17 @@ class Reads(Speaks):
         return [next((s for word, s in self.scores.items() if word in d), -4.0) for d in documents]
 
 
+class Listed(HybridRetriever):
+    """Finds everything, in the order of the articles."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        super().__init__(chunks, fusion=Ranks(weights={"bm25": 1.0}))
+        self._places = {one.id: place for place, one in enumerate(chunks)}
+
+    def search(self, query: str, **more: Any) -> list[Hit]:
+        return sorted(super().search(query, **more), key=lambda hit: self._places[hit.chunk.id])
+
+
 def reading(scores: dict[str, float] | None) -> Answerer:
     judged = Logistic(("read",), (0.0,), (1.0,), (1.0,), 0.0)
     answerer = kefu(strict=0.4)
@@ -113,6 +126,25 @@ async def test_a_section_that_only_sounds_right_is_not_read_out() -> None:
 
     assert "handoff" == answer.decision.decision
     assert "low_confidence" in answer.decision.reasons
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "evidence"),
+    [
+        (-2.0, 4.0, "far-9/zh#1"),  # none of the first eight answers: what stands further down is read, too
+        (1.0, 4.0, "far-0/zh#1"),  # one does: nothing more is read
+    ],
+)
+async def test_the_reranker_reads_on_where_none_of_the_first_answers(
+    first: float, second: float, evidence: str
+) -> None:
+    chunks = [chunk(f"far-{n}", f"退货第{n}条", f"退货期限的第{n}条说明。") for n in range(12)]
+    answerer = reading({f"第{n}条": -6.0 for n in range(12)} | {"第0条": first, "第9条": second})
+    answerer.retriever = Listed(chunks)
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert evidence == answer.hits[0].chunk.id
+    assert (12 if first < 0 else 8) == sum("read" in hit.signals for hit in answer.hits)
 
 
 async def test_a_reranker_that_fails_leaves_the_search_and_its_own_threshold() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from bot.exceptions import GeneratorError
@@ -180,6 +182,34 @@ def test_a_training_learns_on_from_another_reranker(small: Any, tmp_path: Path) 
         )
     with pytest.raises(GeneratorError, match="not a reranker"):
         train_reranker(COLOURS, tmp_path / "x", plan=PLAN, start_from=tmp_path, cache=tmp_path)
+
+
+def test_what_is_learned_on_is_averaged_with_what_it_began_from(small: Any, tmp_path: Path) -> None:
+    first = train_reranker(COLOURS, tmp_path / "first", plan=replace(PLAN, epochs=4), cache=tmp_path)
+    heads = {
+        kept: load_file(
+            str(
+                train_reranker(
+                    COLOURS, tmp_path / f"kept-{kept}", plan=replace(PLAN, kept=kept), start_from=first, cache=tmp_path
+                )
+                / "head.safetensors"
+            )
+        )["weight"]
+        for kept in (0.0, 0.5, 1.0)
+    }  # fmt: skip
+
+    assert torch.equal(heads[1.0], load_file(str(first / "head.safetensors"))["weight"])
+    assert not torch.allclose(heads[0.0], heads[1.0])
+    assert torch.allclose(heads[0.5], (heads[0.0] + heads[1.0]) / 2, atol=1e-6)
+
+
+def test_every_question_is_read_beside_a_section_that_does_not_answer_it() -> None:
+    shop = read_shop(FOLDER / "department-store-zh.yml")
+    trunks = trunks_of(shop)
+
+    refused = {question for trunk in trunks for question, answers in trunk.questions if not answers}
+    assert {q.question for q in shop.questions} <= refused
+    assert all(len(t.questions) == len(dict(t.questions)) for t in trunks)  # none twice
 
 
 def test_a_section_is_read_with_its_questions_near_misses_and_rivals() -> None:
