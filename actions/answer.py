@@ -34,6 +34,7 @@ from bot.generator.evidence import Evidence
 from bot.generator.ordering import was_read
 from bot.generator.service import AnswerService
 from bot.generator.tone import address
+from bot.generator.wording import content_words
 from bot.identity.guard import normalize_order_number
 from bot.knowledge.articles import Chunk
 from bot.message import Language
@@ -173,6 +174,11 @@ class ActionAnswer(Action):
             return [FollowupAction(form)]
         # A task under way must not ask on behind a hand-over.
         return [] if found.decided else left_to_person()
+
+
+def worth_looking_up(turn: Turn) -> bool:
+    """Whether a message that nobody routed to the articles says enough to be searched for: two words of content."""
+    return len(content_words(turn.text)) >= 2
 
 
 async def answer_if_sure(

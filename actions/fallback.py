@@ -12,7 +12,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.answer import answer_if_sure, running_service
+from actions.answer import answer_if_sure, running_service, worth_looking_up
 from actions.human import give_to_person
 from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
@@ -23,7 +23,6 @@ from actions.topic import PLAIN_STOP
 from actions.turn import LISTENING, Turn, read_turn
 from bot.context import TOPICS
 from bot.generator.service import AnswerService
-from bot.generator.wording import content_words
 from bot.language import polite_line
 from bot.message import Button, Language
 from bot.references import fold
@@ -107,7 +106,7 @@ class ActionFallback(Action):
 
     async def _from_articles(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> bool:
         """Whether an article answers what no wish could be read from ("how often to replace the filter")."""
-        if self._service is None or turn.intent == "context_only" or len(content_words(turn.text)) < 2:
+        if self._service is None or turn.intent == "context_only" or not worth_looking_up(turn):
             return False
         return await answer_if_sure(self._service, dispatcher, tracker, turn, ask_back=True)
 

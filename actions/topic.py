@@ -22,7 +22,7 @@ from rasa_sdk.interfaces import ActionExecutionRejection
 
 from actions import replies
 from actions.alternatives import fitness
-from actions.answer import answer_if_sure, running_service
+from actions.answer import answer_if_sure, running_service, worth_looking_up
 from actions.names import intent_of, phrase_of, wish_button
 from actions.notes import recall_note
 from actions.packet import task_facts
@@ -34,7 +34,6 @@ from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
 from bot.generator.service import AnswerService
 from bot.generator.tone import acknowledgement
-from bot.generator.wording import content_words
 from bot.message import Button, Language
 from bot.orders.models import Operation, Order
 from bot.references import fold, read_choice
@@ -430,12 +429,7 @@ class TopicAction(Action, ABC):
 
     async def _from_articles(self, talk: Talk, tracker: Tracker) -> bool:
         turn = talk.turn
-        if (
-            self._service is None
-            or turn.pressed
-            or talk.task.asked in OPEN
-            or len(content_words(turn.text)) < 2
-        ):
+        if self._service is None or turn.pressed or talk.task.asked in OPEN or not worth_looking_up(turn):
             return False
         return await answer_if_sure(self._service, talk.dispatcher, tracker, turn, ask_back=False)
 

@@ -2,7 +2,7 @@
 
 Every section of an invented shop (`bot.generator.shops`) stands with the questions it answers, with questions of its kind that
 the shop does not answer (`near`), with those of other sections of the same shop that are nearest to it, and with those to which it
-is one of the nearest sections that do not answer them: what a search finds for a question is told apart section by section. A long
+is the nearest section that does not answer them: what a search finds for a question is told apart section by section. A long
 section is learned from in passages, as it is read (`bot.generator.pieces`), each with questions that another passage of it answers.
 Knows no model but the sentence encoder.
 """
@@ -10,7 +10,7 @@ Knows no model but the sentence encoder.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from bot.knowledge.passages import Section
 
 RIVALS = 4  # questions of other sections read with each section
 OWN = 3  # of each kind that a passage of a long section does not answer
-BESIDE = 1  # sections that do not answer it read with each question
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def trunks_of(shop: Shop) -> list[Trunk]:
     """Every section of a shop with its questions, its near misses and its rivals' questions: those of other
     sections that the sentence encoder finds nearest, one drawn at random and one from outside, and those to
     which no section but the one that answers is nearer."""
-    vectors = dict(_vectors(shop))
+    vectors = _vectors([*(q.question for q in shop.questions), *map(document_of, shop.chunks)])
 
     def similarity(question: str, section: str) -> float:
         return float(vectors[question] @ vectors[section])
@@ -71,30 +70,22 @@ def trunks_of(shop: Shop) -> list[Trunk]:
             asked = [*((q.question, True) for q in here), *((q.question, False) for q in some)]
             asked += rng.sample(rivals, min(OWN, len(rivals)))
             out.append((chunk, Trunk(document_of(chunk, text), tuple(asked))))
-    return _beside(shop, out)
+    vectors |= _vectors([trunk.document for _, trunk in out if trunk.document not in vectors])
+    return _with_neighbours(shop, out, similarity)
 
 
-def _beside(shop: Shop, trunks: Sequence[tuple[Chunk, Trunk]]) -> list[Trunk]:
-    """The same with every question read beside the nearest sections that do not answer it."""
-    documents = list(dict.fromkeys(trunk.document for _, trunk in trunks))
-    asked = list(dict.fromkeys(q.question for q in shop.questions))
-    near = encoder("use").encode(asked, "query") @ encoder("use").encode(documents, "query").T
-    rows = {
-        question: dict(zip(documents, row, strict=True)) for question, row in zip(asked, near, strict=True)
-    }
+def _with_neighbours(
+    shop: Shop, trunks: Sequence[tuple[Chunk, Trunk]], similarity: Callable[[str, str], float]
+) -> list[Trunk]:
+    """The same, with every question beside the nearest section that does not answer it as well."""
     added: dict[str, list[tuple[str, bool]]] = {}
-    for question in shop.questions:
-        row = rows[question.question]
-        ranked = sorted(trunks, key=lambda pair: -float(row[pair[1].document]))
-        sections: set[str] = set()
-        for chunk, trunk in ranked:
-            if chunk.id in question.evidence or chunk.id in sections or holds_gold(chunk.text, question.gold):
-                continue
-            sections.add(chunk.id)
-            if question.question not in dict(trunk.questions):
-                added.setdefault(trunk.document, []).append((question.question, False))
-            if len(sections) == BESIDE:
-                break
+    for q in shop.questions:
+        ranked = sorted(trunks, key=lambda pair: -similarity(q.question, pair[1].document))
+        nearest = next(
+            (t for c, t in ranked if c.id not in q.evidence and not holds_gold(c.text, q.gold)), None
+        )
+        if nearest is not None and q.question not in dict(nearest.questions):
+            added.setdefault(nearest.document, []).append((q.question, False))
     return [Trunk(t.document, (*t.questions, *added.get(t.document, ()))) for _, t in trunks]
 
 
@@ -103,6 +94,5 @@ def _stands_in(text: str, question: Question) -> bool:
     return question.answerable and any(gold in text for gold in question.gold)
 
 
-def _vectors(shop: Shop) -> Iterator[tuple[str, Any]]:
-    texts = [*(q.question for q in shop.questions), *map(document_of, shop.chunks)]
-    yield from zip(texts, encoder("use").encode(texts, "query"), strict=True)
+def _vectors(texts: Sequence[str]) -> dict[str, Any]:
+    return dict(zip(texts, encoder("use").encode(texts, "query"), strict=True)) if texts else {}
