@@ -1,13 +1,13 @@
 """Fit the confidence model and write bot/generator/fusion.json.
 
     python scripts/fit_confidence.py --knowledge data/knowledge --questions tests/fixtures/retrieval_questions.jsonl
-        [--read SHARE] [--reranked-only] [--replies FILE.jsonl] [--out FILE]
+        [--share SHARE] [--replies FILE.jsonl] [--out FILE]
 
-The model learns from the invented shops (bot/generator/shops) and from small parts of the demo shop whether the best
-section answers a question. `retrieval` judges what the search found and is fitted on all shops; `reranked` also
-uses what the reranker reads and is fitted on the shops and articles that no weight of the reranker has seen. Every
-figure printed is of a shop that the model printed for did not learn from (five folds of shops). Each shop occurs whole
-and with a third of its sections taken out, whose questions nobody can answer then.
+The model learns from the held-out invented shops (bot/generator/shops), which neither the search's projection nor the reranker
+has seen, and from small parts of the demo shop whether the best section answers a question. `lexical` judges what words alone
+found, `retrieval` what the search found, `reranked` also uses what the reranker reads. Every figure printed is of a shop that
+the model printed for did not learn from (five folds of shops). Each shop occurs whole and with a third of its sections taken
+out, whose questions nobody can answer then.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from bot.message import Language
 # Features that mean the same in a shop of thirty sections and in one of five hundred.
 FEATURES = (
     "e5_heading", "e5_text", "e5_standard", "e5_margin", "use_heading", "use_text", "use_standard", "use_margin",
-    "sentence", "words", "words_margin", "words_worst", "words_shop", "words_shop_worst", "bm25_margin", "score_margin",
+    "sentence", "words", "words_margin", "words_worst", "words_shop", "words_shop_worst", "projection", "projection_standard", "projection_margin", "bm25_margin", "score_margin",
     "rank_agreement", "covered", "unknown", "concepts", "concepts_covered", "concepts_asked", "kind", "named_missing",
     "length", "zh",
 )  # fmt: skip
@@ -283,17 +283,15 @@ def as_json(model: Logistic) -> dict[str, Any]:
             "weight": [round(v, 5) for v in model.weight], "bias": round(model.bias, 5)}  # fmt: skip
 
 
-def fit_search(
-    shops: dict[Path, list[Asked]], demo: Sequence[Asked], args: argparse.Namespace
-) -> dict[str, Any]:
+def fit_search(asked: Sequence[Asked], args: argparse.Namespace) -> dict[str, Any]:
     """The models for the search alone, with and without vectors, and their thresholds."""
-    plain = [one.row() for some in shops.values() for one in some] + [one.row() for one in demo]
+    plain = [one.row() for one in asked]
     p_plain = unseen(plain, FEATURES, args.c)
     report("search", plain, p_plain)
     curve(plain, p_plain)
     p_words = unseen(plain, LEXICAL, args.c)
     report("words alone", plain, p_words)
-    for single in ("e5_text", "use_text", "words", "covered", "length"):
+    for single in ("e5_text", "use_text", "words", "projection", "covered", "length"):
         print(
             f"  {single} alone: AUROC {auroc([r['x'][single] for r in plain], [not r['right'] for r in plain]):.3f}"
         )
@@ -301,10 +299,9 @@ def fit_search(
         "retrieval": as_json(fit(plain, FEATURES, args.c)),
         "lexical": as_json(fit(plain, LEXICAL, args.c)),
         "thresholds": {
-            "retrieval": strict_pair(plain, p_plain, args.allowed),
-            "lexical": strict_pair(plain, p_words, args.allowed),
+            "retrieval": strict_pair(plain, p_plain, args.allowed_unread),
+            "lexical": strict_pair(plain, p_words, args.allowed_unread),
         },
-        "fitted_on": {"questions": len(plain), "shops": len(shops)},
     }
 
 
@@ -315,15 +312,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--knowledge", type=Path, required=True, help="the demo shop's articles")
     parser.add_argument("--questions", type=Path, required=True, help="questions about them")
     parser.add_argument("--parts", type=int, default=24, help="small shops made of them")
-    parser.add_argument(
-        "--read", type=float, default=1.0, help="share of the questions that the reranker reads"
-    )
-    parser.add_argument(
-        "--reranked-only", action="store_true", help="keep the models for the search alone that --out holds"
-    )
+    parser.add_argument("--share", type=float, default=1.0, help="share of the questions that is asked")
     parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
     parser.add_argument(
         "--allowed", type=float, default=0.03, help="share of unanswerable questions strict mode may answer"
+    )
+    parser.add_argument(
+        "--allowed-unread", type=float, default=0.05, help="the same where no reranker has read the sections"
     )
     parser.add_argument(
         "--models", type=Path, default=Path("var/models"), help="where the base weights are kept"
@@ -334,32 +329,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=FUSION_FILE)
     args = parser.parse_args(argv)
     cache = EmbeddingCache(default_cache())
-    share = args.read if args.reranked_only else 1.0
-    demo = ask_demo(args.knowledge, args.questions, cache, args.parts, share)
-    files = [path for path in shop_files() if held_out(path) or not args.reranked_only]
-    shops = {path: ask_shop(path, cache, share) for path in files}
-    print(
-        f"asked: {sum(map(len, shops.values()))} to {len(shops)} shops, {len(demo)} to parts of the demo shop",
-        flush=True,
-    )
-    out = (
-        json.loads(args.out.read_text(encoding="utf-8"))
-        if args.reranked_only
-        else fit_search(shops, demo, args)
-    )
+    files = [path for path in shop_files() if held_out(path)]
+    asked = [one for path in files for one in ask_shop(path, cache, args.share)]
+    asked += ask_demo(args.knowledge, args.questions, cache, args.parts, args.share)
+    print(f"asked: {len(asked)} to {len(files)} shops and {args.parts} parts of the demo shop", flush=True)
+    out = fit_search(asked, args)
 
-    fresh = [one for path, some in shops.items() if held_out(path) for one in some] + demo
-    if not args.reranked_only:
-        fresh = random.Random(11).sample(fresh, round(args.read * len(fresh)))
-    read_hits(fresh, args.models)
+    read_hits(asked, args.models)
     names = (*FEATURES, *READ_FEATURES)
-    base = [one.row() for one in fresh]
-    report("search, the same shops", base, unseen(base, FEATURES, args.c))
     best = max(
         (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
-        key=lambda w: np.mean([one.finds(w) for one in fresh if one.answerable]),
+        key=lambda w: np.mean([one.finds(w) for one in asked if one.answerable]),
     )
-    read = [one.row(best) for one in fresh]
+    read = [one.row(best) for one in asked]
     p_read = unseen(read, names, args.c)
     report(f"search and reranker (order {best})", read, p_read)
     curve(read, p_read)
@@ -375,10 +357,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "generated": None,
         **dict(zip(("strict", "strict_policy"), strict_pair(read, p_read, args.allowed), strict=True)),
     }
-    out["fitted_on"] |= {
-        "questions_reranked": len(read),
-        "shops_reranked": len({r["shop"] for r in read if not r["shop"].startswith("demo")}),
-    }
+    out["fitted_on"] = {"questions": len(read), "shops": len(files)}
     if args.replies:
         rows = [json.loads(line) for line in args.replies.read_text(encoding="utf-8").splitlines()]
         spoken = (*names, *GENERATED_FEATURES)

@@ -123,11 +123,12 @@ def _search(settings: Settings) -> str:
     """How sections are found: methods and their weights, encoders, concepts, and who searches."""
     from bot.knowledge.encoders import E5Encoder, USEEncoder
     from bot.knowledge.hybrid import PIECES, Fusion
+    from bot.knowledge.projection import FILE
 
     concepts = resources.files("bot.knowledge").joinpath("concepts.yml").read_bytes()
     who = "pgvector" if settings.knowledge.pgvector else "memory"
     return _text_hash(
-        f"{Fusion()} {USEEncoder.name} {E5Encoder.name} {PIECES} {hashlib.sha256(concepts).hexdigest()} {who}"
+        f"{Fusion()} {USEEncoder.name} {E5Encoder.name} {PIECES} {hashlib.sha256(concepts).hexdigest()} {_file_hash(FILE)} {who}"
     )
 
 

@@ -167,6 +167,8 @@ def retrieval_features(
         features["read_margin"] = min(6.0, top.signals["read"] - max(others, default=-6.0))
     others = [h.signals.get("words", 0.0) for h in rest]
     features["words_margin"] = features["words"] - max(others, default=features["words"])
+    others = [h.signals.get("projection", 0.0) for h in rest]
+    features["projection_margin"] = features["projection"] - max(others, default=features["projection"])
     for name in ENCODERS:
         mine = top.dense.get(name, 0.0)
         others = [h.dense.get(name, 0.0) for h in rest]
@@ -185,12 +187,12 @@ def _mean(numbers: Iterable[float]) -> float:
 ENCODERS = ("use", "e5")
 SIGNALS = (
     "use_heading", "use_text", "use_standard", "e5_heading", "e5_text", "e5_standard", "sentence", "words", "words_worst",
-    "words_shop", "words_shop_worst",
+    "words_shop", "words_shop_worst", "projection", "projection_standard",
 )  # fmt: skip
 RETRIEVAL_FEATURES = (
     "heading", "heading_lift", "text", "text_lift", "bm25", "bm25_share", "bm25_margin", "rank_agreement", "covered",
     "covered_title", "unknown", "heading_in_question", "kind", "named_missing", "zh", "score_margin", "concepts", "concepts_covered", "concepts_asked", "length",
-    "use", "use_lift", "use_margin", "e5", "e5_lift", "e5_margin", "words_margin", *SIGNALS,
+    "use", "use_lift", "use_margin", "e5", "e5_lift", "e5_margin", "words_margin", "projection_margin", *SIGNALS,
 )  # fmt: skip
 READ_FEATURES = ("read", "read_margin")  # present when a reranker has read the hits
 GENERATED_FEATURES = (

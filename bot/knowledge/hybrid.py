@@ -1,8 +1,9 @@
-"""The default retriever: BM25, shared concepts, exact dense search, sentences and words in memory, joined into one score.
+"""The default retriever: BM25, shared concepts, exact dense search, a learned projection of it, sentences and words in memory,
+joined into one score.
 
 Every chunk has two vectors per encoder, one for its heading and one for heading path and text. A question is
 compared with both; the text weighs more, because a heading alone is often too short to tell neighbours apart.
-Nothing is trained: a folder seen for the first time works as well as it ever will. How the methods are joined
+Nothing is trained on a shop: a folder seen for the first time works as well as it ever will. How the methods are joined
 was chosen on the project's own questions, see docs/knowledge.md.
 """
 
@@ -24,6 +25,7 @@ from bot.knowledge.interaction import SentenceIndex, WordIndex
 from bot.knowledge.lexical import BM25Index, ConceptIndex
 from bot.knowledge.markdown import plain
 from bot.knowledge.passages import Section
+from bot.knowledge.projection import ProjectionIndex, shipped_projection
 from bot.knowledge.retriever import Hit
 from bot.knowledge.tokens import fold, language_of
 from bot.message import Language
@@ -31,13 +33,22 @@ from bot.message import Language
 Scores = npt.NDArray[np.float32]
 
 
-METHODS = ("bm25", "concepts", *ENCODERS, "sentences", "words")
+METHODS = ("bm25", "concepts", *ENCODERS, "sentences", "words", "projection")
 RANKED = ("bm25", *ENCODERS)  # methods whose order is an opinion of its own
 PIECES = "use"  # the encoder of sentences and words: five times as quick as e5, and no worse at it
 
 
-# Fitted pairwise (the answering chunk against its rivals) on invented shops and on parts of the demo shop.
-WEIGHTS = {"bm25": 0.1, "concepts": 0.35, "use": 0.75, "e5": 2.2, "sentences": 0.25, "words": 0.4}
+# Fitted (softmax over the chunks searched) on the held-out invented shops and the demo shop, alike; their scale is that of the
+# distances in bot/generator/ordering.py and products.py.
+WEIGHTS = {
+    "bm25": 0.1,
+    "concepts": 0.4,
+    "use": 0.55,
+    "e5": 1.4,
+    "sentences": 0.35,
+    "words": 0.7,
+    "projection": 1.25,
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,8 @@ class Fusion:
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        return tuple(name for name in ENCODERS if name in self.weights)
+        """Those whose vectors are needed."""
+        return tuple(name for name in ENCODERS if name in self.weights or "projection" in self.weights)
 
     def join(self, scores: Mapping[str, Scores]) -> npt.NDArray[np.float64]:
         """One score per chunk from the scores of every method."""
@@ -109,9 +121,13 @@ class HybridRetriever:
         self._headings = {name: vectors[name][0] for name in self.fusion.encoders}
         self._bodies = {name: vectors[name][1] for name in self.fusion.encoders}
         self._sentences = self._words = None
-        if self.chunks and "sentences" in self.fusion.weights:
+        if self.chunks and {"sentences", "projection"} & set(self.fusion.weights):
             parts = [Section.of(chunk).sentences or [chunk.heading] for chunk in self.chunks]
             self._sentences = SentenceIndex(parts, encoder(PIECES), cache)
+        self._projected = None
+        if self._sentences is not None and "projection" in self.fusion.weights:
+            sides = [np.hstack([side[name] for name in ENCODERS]) for side in (self._headings, self._bodies)]
+            self._projected = ProjectionIndex(shipped_projection(), *sides, self._sentences)
         if self.chunks and "words" in self.fusion.weights:
             full = [f"{path} {text}" for path, text in zip(paths, texts, strict=True)]
             self._words = WordIndex(full, encoder(PIECES), cache)
@@ -154,7 +170,8 @@ class HybridRetriever:
             vector = query_vector(name, text)
             to_heading = self._headings[name][found] @ vector
             to_text = self._bodies[name][found] @ vector
-            scores[name] = share * to_heading + (1 - share) * to_text
+            if name in self.fusion.weights:
+                scores[name] = share * to_heading + (1 - share) * to_text
             nearest[name] = np.maximum(to_heading, to_text)
             heading_similarity += to_heading / len(self.fusion.encoders)
             text_similarity += to_text / len(self.fusion.encoders)
@@ -164,8 +181,9 @@ class HybridRetriever:
                 f"{name}_standard": _standard(to_text),
             }
         if self._sentences is not None:
-            asked = query_vector(PIECES, text)
-            scores["sentences"] = signals["sentence"] = self._sentences.scores(asked)[found]
+            signals["sentence"] = self._sentences.scores(query_vector(PIECES, text))[found]
+            if "sentences" in self.fusion.weights:
+                scores["sentences"] = signals["sentence"]
         if self._words is not None:
             match = self._words.match(query, found)
             scores["words"] = match.share
@@ -175,6 +193,11 @@ class HybridRetriever:
                 "words_shop": np.full(len(found), match.shop, dtype=np.float32),
                 "words_shop_worst": np.full(len(found), match.shop_worst, dtype=np.float32),
             }
+
+        if self._projected is not None:
+            asked = np.concatenate([query_vector(name, text) for name in ENCODERS])
+            scores["projection"] = signals["projection"] = self._projected.scores(asked)[found]
+            signals["projection_standard"] = _standard(scores["projection"])
 
         joined = self.fusion.join(scores)
         ranks = {name: _ranks(values) for name, values in scores.items() if name in RANKED}

@@ -65,16 +65,20 @@ class SentenceIndex:
         self._starts = _starts(sentences)
         self._counts = [len(each) for each in sentences]
         flat = [fold(one).strip() for each in sentences for one in each]
-        self._vectors = cache.encode(model, flat, "passage")
+        self.vectors = cache.encode(model, flat, "passage")  # of all sentences, chunk after chunk
 
     def scores(self, query: Vectors) -> Scores:
         """Per chunk the largest cosine of one of its sentences to the query's vector."""
-        return np.asarray(np.maximum.reduceat(self._vectors @ query, self._starts), dtype=np.float32)
+        return self.nearest(self.vectors @ query)
+
+    def nearest(self, cosines: Scores) -> Scores:
+        """Per chunk the largest of its sentences' cosines, given those of all sentences."""
+        return np.asarray(np.maximum.reduceat(cosines, self._starts), dtype=np.float32)
 
     def cosines(self, query: Vectors, chunk: int) -> tuple[float, ...]:
         """Those of the sentences of the chunk at this place, in order."""
         start = int(self._starts[chunk])
-        return tuple(map(float, self._vectors[start : start + self._counts[chunk]] @ query))
+        return tuple(map(float, self.vectors[start : start + self._counts[chunk]] @ query))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class Hit:
             ``<encoder>_heading``, ``<encoder>_text``: cosines. ``<encoder>_standard``: by how many standard
             deviations the text is nearer than the mean of all chunks searched. ``sentence``: cosine of the nearest
             sentence. ``words``, ``words_worst``, ``words_shop``, ``words_shop_worst``: see
-            `bot.knowledge.interaction.WordMatch`.
+            `bot.knowledge.interaction.WordMatch`. ``projection``: mean cosine of the projected vectors (`bot.knowledge.projection`),
+            ``projection_standard``: by how many standard deviations it is above the mean.
         sentences: cosines of the chunk's sentences to the question, in order; empty where a retriever knows none.
         passage: of a long chunk, the words that a reranker took for the answer; None when it was not read in pieces.
     """
