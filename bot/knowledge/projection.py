@@ -40,7 +40,8 @@ class Projection:
     def __call__(self, kind: str, vectors: Vectors) -> Vectors:
         """Vectors (n x inputs) of that kind where questions and sections are compared, of length 1."""
         mapped = np.asarray(vectors @ self.maps[kind].T, dtype=np.float32)
-        return mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-9)
+        unit: Vectors = mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-9)
+        return unit
 
 
 @lru_cache(maxsize=1)
