@@ -126,12 +126,12 @@ class HybridRetriever:
             self._sentences = SentenceIndex(parts, encoder(PIECES), cache)
         self._projected = None
         if self._sentences is not None and "projection" in self.fusion.weights:
-            headings, texts = (
+            headings, bodies = (
                 np.hstack([side[name] for name in ENCODERS]) for side in (self._headings, self._bodies)
             )
-            self._projected = ProjectionIndex(shipped_projection(), headings, texts, self._sentences)
+            self._projected = ProjectionIndex(shipped_projection(), headings, bodies, self._sentences)
         if self.chunks and "words" in self.fusion.weights:
-            full = [f"{path} {text}" for path, text in zip(paths, texts, strict=True)]
+            full = [f"{path} {text}" for path, text in zip(paths, bodies, strict=True)]
             self._words = WordIndex(full, encoder(PIECES), cache)
         self._all_readable = readable
         self._languages = np.array([chunk.language for chunk in self.chunks])
