@@ -131,7 +131,7 @@ class HybridRetriever:
             )
             self._projected = ProjectionIndex(shipped_projection(), headings, bodies, self._sentences)
         if self.chunks and "words" in self.fusion.weights:
-            full = [f"{path} {text}" for path, text in zip(paths, bodies, strict=True)]
+            full = [f"{path} {text}" for path, text in zip(paths, texts, strict=True)]
             self._words = WordIndex(full, encoder(PIECES), cache)
         self._all_readable = readable
         self._languages = np.array([chunk.language for chunk in self.chunks])
