@@ -132,17 +132,15 @@ async def test_an_article_answers_and_is_named(
     assert all(decided["checks"].values())
 
 
-@pytest.mark.parametrize(
-    "language", ["zh"]
-)  # the English wordings tried are read as no question to the articles
+@pytest.mark.parametrize("language", LANGUAGES)
 async def test_what_no_article_says_goes_to_a_person(
     answering: Assistant, open_chat: OpenChat, language: str
 ) -> None:
     questions = {
         "zh": ["空气净化器能接在车上用吗", "空气净化器是哪个国家组装的"],
         "en": [
-            "which country is the air purifier assembled in",
-            "in which country do you assemble the air purifier",
+            "how many watts does the air purifier use",
+            "how tall is the air purifier",
         ],
     }[language]
 
@@ -171,7 +169,7 @@ async def test_the_product_is_asked_for_once_and_then_answered_about(
     answering: Assistant, open_chat: OpenChat, language: str
 ) -> None:
     questions = {
-        "zh": ["连不上手机怎么办", "连不上手机怎么办？"],
+        "zh": ["一直连不上手机，怎么解决", "一直连不上手机，怎么解决？"],
         "en": ["it won't connect to my phone", "it won't connect to my phone!"],
     }[language]
     shopper, said, decided = await ask(answering, open_chat, language, questions)
@@ -181,13 +179,8 @@ async def test_the_product_is_asked_for_once_and_then_answered_about(
 
     answer = await shopper.press(earbuds)
 
-    told = decisions(answering)[-1]
-    assert told["evidence"][0].startswith("earbuds/")
-    if language == "zh" and "low_confidence" in told["reasons"]:
-        # Just below strict mode's threshold with the confidence model of today: the right section, and a person says it.
-        assert "handoff" == told["decision"] and told["p_correct"] < told["threshold"]
-        return
-    assert "answer" == told["decision"], told
+    assert "answer" == decisions(answering)[-1]["decision"], decisions(answering)[-1]
+    assert decisions(answering)[-1]["evidence"][0].startswith("earbuds/")
     assert answer.replies[-1].citations
 
 
