@@ -46,7 +46,8 @@ from bot.message import Language
 # Features that mean the same in a shop of thirty sections and in one of five hundred.
 FEATURES = (
     "e5_heading", "e5_text", "e5_standard", "e5_margin", "use_heading", "use_text", "use_standard", "use_margin",
-    "sentence", "words", "words_margin", "words_worst", "words_shop", "words_shop_worst", "projection", "projection_standard", "projection_margin", "bm25_margin", "score_margin",
+    "sentence", "words", "words_margin", "words_worst", "words_shop", "words_shop_worst",
+    "projection", "projection_standard", "projection_margin", "bm25_margin", "score_margin",
     "rank_agreement", "covered", "unknown", "concepts", "concepts_covered", "concepts_asked", "kind", "named_missing",
     "length", "zh",
 )  # fmt: skip

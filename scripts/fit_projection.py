@@ -24,9 +24,7 @@ from torch.nn.functional import normalize
 from bot.generator.shops import Shop, read_shop, shop_files
 from bot.knowledge.base import default_cache
 from bot.knowledge.encoders import ENCODERS, EmbeddingCache, encoder
-from bot.knowledge.hybrid import PIECES, WEIGHTS, body_text, heading_text
-from bot.knowledge.interaction import SentenceIndex
-from bot.knowledge.passages import Section
+from bot.knowledge.hybrid import PIECES, WEIGHTS, Fusion, encode_chunks, sentence_index
 from bot.knowledge.projection import FILE, PARTS
 from bot.knowledge.tokens import fold
 
@@ -35,7 +33,6 @@ LEARNING_RATE = 1e-3  # falls to 0
 WEIGHT_DECAY = 1e-2
 DROPOUT = 0.5  # of the encoders' numbers
 TOGETHER = 6  # shops of one language searched as one, at most: a larger shop has more neighbours
-HEADING = 0.25  # share of the heading in an encoder's score, as in the search
 
 
 @dataclass
@@ -52,12 +49,12 @@ class Vectors:
     def joined(self) -> torch.Tensor:
         """The encoders' own scores, as the search adds them."""
         total = torch.zeros_like(self.answers)
-        start = 0
+        start, share = 0, Fusion.heading_share
         for name in ENCODERS:
             stop = start + encoder(name).dimensions
             asked = self.question[:, start:stop]
             heading, text = (asked @ self.part[part][:, start:stop].T for part in ("heading", "text"))
-            total += WEIGHTS[name] * _standard(HEADING * heading + (1 - HEADING) * text)
+            total += WEIGHTS[name] * _standard(share * heading + (1 - share) * text)
             if name == PIECES:
                 total += WEIGHTS["sentences"] * _standard(self.nearest(asked @ self.part["sentence"].T))
             start = stop
@@ -77,21 +74,20 @@ def vectors_of(shop: Shop, cache: EmbeddingCache) -> Vectors:
     """Encode one shop."""
     asked = [q for q in shop.questions if q.answerable]
     texts = [fold(q.question).strip() for q in asked]
-    sentences = [Section.of(chunk).sentences or [chunk.heading] for chunk in shop.chunks]
-
-    def sides(some: Sequence[str], kind: str) -> torch.Tensor:
-        return torch.tensor(np.hstack([cache.encode(encoder(name), some, kind) for name in ENCODERS]))  # type: ignore[arg-type]
-
+    questions = [cache.encode(encoder(name), texts, "query") for name in ENCODERS]
+    chunks = encode_chunks(shop.chunks, ENCODERS, cache)
+    headings, bodies = zip(*(chunks[name] for name in ENCODERS), strict=True)
+    sentences = sentence_index(shop.chunks, cache)
     return Vectors(
         shop.language,
         shop.held_out,
-        sides(texts, "query"),
+        torch.tensor(np.hstack(questions)),
         {
-            "heading": sides([heading_text(c) for c in shop.chunks], "query"),
-            "text": sides([body_text(c) for c in shop.chunks], "passage"),
-            "sentence": torch.tensor(SentenceIndex(sentences, encoder(PIECES), cache).vectors),
+            "heading": torch.tensor(np.hstack(headings)),
+            "text": torch.tensor(np.hstack(bodies)),
+            "sentence": torch.tensor(sentences.vectors),
         },
-        torch.tensor([n for n, some in enumerate(sentences) for _ in some]),
+        torch.arange(len(shop.chunks)).repeat_interleave(torch.tensor(sentences.counts)),
         torch.tensor([[float(c.id in q.evidence) for c in shop.chunks] for q in asked]),
     )
 
@@ -160,14 +156,14 @@ def report(name: str, scores: Sequence[torch.Tensor], shops: Sequence[Vectors]) 
     print(f"{name}: {len(found)} questions  {shares}", flush=True)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=FILE)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     torch.manual_seed(args.seed)
     rng = random.Random(args.seed)
     cache = EmbeddingCache(default_cache())

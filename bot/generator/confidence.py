@@ -165,10 +165,9 @@ def retrieval_features(
         others = [h.signals["read"] for h in rest if "read" in h.signals]
         features["read"] = top.signals["read"]
         features["read_margin"] = min(6.0, top.signals["read"] - max(others, default=-6.0))
-    others = [h.signals.get("words", 0.0) for h in rest]
-    features["words_margin"] = features["words"] - max(others, default=features["words"])
-    others = [h.signals.get("projection", 0.0) for h in rest]
-    features["projection_margin"] = features["projection"] - max(others, default=features["projection"])
+    for name in ("words", "projection"):
+        others = [h.signals.get(name, 0.0) for h in rest]
+        features[f"{name}_margin"] = features[name] - max(others, default=features[name])
     for name in ENCODERS:
         mine = top.dense.get(name, 0.0)
         others = [h.dense.get(name, 0.0) for h in rest]

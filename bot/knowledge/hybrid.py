@@ -25,7 +25,7 @@ from bot.knowledge.interaction import SentenceIndex, WordIndex
 from bot.knowledge.lexical import BM25Index, ConceptIndex
 from bot.knowledge.markdown import plain
 from bot.knowledge.passages import Section
-from bot.knowledge.projection import ProjectionIndex, shipped_projection
+from bot.knowledge.projection import ProjectionIndex, load_projection
 from bot.knowledge.retriever import Hit
 from bot.knowledge.tokens import fold, language_of
 from bot.message import Language
@@ -117,19 +117,18 @@ class HybridRetriever:
         }
         cache = cache or EmbeddingCache(None)
         if vectors is None:
-            vectors = _encode(self.chunks, self.fusion.encoders, cache)
+            vectors = encode_chunks(self.chunks, self.fusion.encoders, cache)
         self._headings = {name: vectors[name][0] for name in self.fusion.encoders}
         self._bodies = {name: vectors[name][1] for name in self.fusion.encoders}
         self._sentences = self._words = None
         if self.chunks and {"sentences", "projection"} & set(self.fusion.weights):
-            parts = [Section.of(chunk).sentences or [chunk.heading] for chunk in self.chunks]
-            self._sentences = SentenceIndex(parts, encoder(PIECES), cache)
+            self._sentences = sentence_index(self.chunks, cache)
         self._projected = None
         if self._sentences is not None and "projection" in self.fusion.weights:
             headings, bodies = (
                 np.hstack([side[name] for name in ENCODERS]) for side in (self._headings, self._bodies)
             )
-            self._projected = ProjectionIndex(shipped_projection(), headings, bodies, self._sentences)
+            self._projected = ProjectionIndex(load_projection(), headings, bodies, self._sentences)
         if self.chunks and "words" in self.fusion.weights:
             full = [f"{path} {text}" for path, text in zip(paths, texts, strict=True)]
             self._words = WordIndex(full, encoder(PIECES), cache)
@@ -241,9 +240,10 @@ class HybridRetriever:
         return np.logical_or(same, only_other)
 
 
-def _encode(
+def encode_chunks(
     chunks: Sequence[Chunk], names: Sequence[str], cache: EmbeddingCache
 ) -> dict[str, tuple[Vectors, Vectors]]:
+    """Per encoder the vectors of headings and of texts."""
     headings = [heading_text(chunk) for chunk in chunks]
     bodies = [body_text(chunk) for chunk in chunks]
     models = {name: encoder(name) for name in names}
@@ -251,6 +251,12 @@ def _encode(
         name: (cache.encode(model, headings, "query"), cache.encode(model, bodies, "passage"))
         for name, model in models.items()
     }
+
+
+def sentence_index(chunks: Sequence[Chunk], cache: EmbeddingCache) -> SentenceIndex:
+    """The sentences of chunks; a chunk without one has its heading."""
+    sentences = [Section.of(chunk).sentences or [chunk.heading] for chunk in chunks]
+    return SentenceIndex(sentences, encoder(PIECES), cache)
 
 
 def heading_text(chunk: Chunk) -> str:

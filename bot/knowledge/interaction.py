@@ -63,7 +63,7 @@ class SentenceIndex:
     def __init__(self, sentences: Sequence[Sequence[str]], model: Encoder, cache: EmbeddingCache) -> None:
         """Encode them. `sentences` holds a list per chunk, which must not be empty."""
         self._starts = _starts(sentences)
-        self._counts = [len(each) for each in sentences]
+        self.counts = [len(each) for each in sentences]  # sentences per chunk
         flat = [fold(one).strip() for each in sentences for one in each]
         self.vectors = cache.encode(model, flat, "passage")  # of all sentences, chunk after chunk
 
@@ -78,7 +78,7 @@ class SentenceIndex:
     def cosines(self, query: Vectors, chunk: int) -> tuple[float, ...]:
         """Those of the sentences of the chunk at this place, in order."""
         start = int(self._starts[chunk])
-        return tuple(map(float, self.vectors[start : start + self._counts[chunk]] @ query))
+        return tuple(map(float, self.vectors[start : start + self.counts[chunk]] @ query))
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from bot.exceptions import KnowledgeError
 from bot.formats import shop_today
 from bot.knowledge.articles import Chunk
 from bot.knowledge.base import default_cache
-from bot.knowledge.encoders import EmbeddingCache, Vectors, encoder
-from bot.knowledge.hybrid import Fusion, HybridRetriever, body_text, heading_text, query_vector
+from bot.knowledge.encoders import ENCODERS, EmbeddingCache, Vectors
+from bot.knowledge.hybrid import Fusion, HybridRetriever, encode_chunks, query_vector
 from bot.knowledge.retriever import Hit
 from bot.knowledge.tokens import concepts, fold, language_of, tokens
 from bot.message import Language
@@ -140,10 +140,8 @@ class PgVectorRetriever:
         from psycopg2.extras import execute_values
 
         vectors: dict[str, Vectors] = {}
-        for name in ("use", "e5"):
-            model = encoder(name)
-            vectors[f"heading_{name}"] = self._cache.encode(model, [heading_text(c) for c in chunks], "query")
-            vectors[f"body_{name}"] = self._cache.encode(model, [body_text(c) for c in chunks], "passage")
+        for name, (headings, bodies) in encode_chunks(chunks, ENCODERS, self._cache).items():
+            vectors |= {f"heading_{name}": headings, f"body_{name}": bodies}
 
         def rows() -> Iterator[tuple[Any, ...]]:
             for place, chunk in enumerate(chunks):
@@ -196,7 +194,7 @@ class PgVectorRetriever:
         }
         text = fold(query).strip()
         values["words"] = sorted({*tokens(query, query=True), *concepts(query)})
-        for name in ("use", "e5"):
+        for name in ENCODERS:
             values[name] = _literal(query_vector(name, text))
         near = [
             f"(SELECT id FROM kefu_chunks c WHERE {_FILTER} "  # noqa: S608 - only names from this module
@@ -220,7 +218,7 @@ class PgVectorRetriever:
             column: np.array([json.loads(row[1 + place]) for row in rows], dtype=np.float32)
             for place, column in enumerate(_COLUMNS)
         }
-        vectors = {name: (parsed[f"heading_{name}"], parsed[f"body_{name}"]) for name in ("use", "e5")}
+        vectors = {name: (parsed[f"heading_{name}"], parsed[f"body_{name}"]) for name in ENCODERS}
         # What languages the shop writes is judged by the database: it sees the articles that are not near, too.
         exact = HybridRetriever(
             chunks, cache=self._cache, fusion=self._fusion, vectors=vectors, readable=True

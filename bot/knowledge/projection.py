@@ -45,11 +45,11 @@ class Projection:
 
 
 @lru_cache(maxsize=1)
-def shipped_projection() -> Projection:
-    """The one in the package."""
+def load_projection(path: Path = FILE) -> Projection:
+    """The one in a file that scripts/fit_projection.py wrote; without a path the package's own."""
     from safetensors.numpy import load_file
 
-    found = {name: np.asarray(values, dtype=np.float32) for name, values in load_file(FILE).items()}
+    found = {name: np.asarray(values, dtype=np.float32) for name, values in load_file(path).items()}
     shares = dict(zip(PARTS, map(float, found.pop("shares")), strict=True))
     return Projection(found, shares)
 

@@ -8,7 +8,7 @@ from bot.knowledge.base import default_cache
 from bot.knowledge.encoders import EmbeddingCache, encoder
 from bot.knowledge.hybrid import WEIGHTS, Fusion, HybridRetriever
 from bot.knowledge.interaction import SentenceIndex
-from bot.knowledge.projection import PARTS, Projection, ProjectionIndex, shipped_projection
+from bot.knowledge.projection import PARTS, Projection, ProjectionIndex, load_projection
 
 HELD_OUT = ("hot-tubs-and-pools-en", "lifestyle-gifts-mall-zh")
 
@@ -29,7 +29,7 @@ def test_a_section_is_as_near_as_its_parts_by_their_shares():
 
 
 def test_the_shipped_one_fits_the_encoders():
-    projection = shipped_projection()
+    projection = load_projection()
     both = encoder("use").dimensions + encoder("e5").dimensions
 
     assert {name: map_.shape[1] for name, map_ in projection.maps.items()} == {
