@@ -65,7 +65,20 @@ def test_questions_that_the_articles_are_searched_for_are_no_rivals():
         in_context(question, [("product_question", 0.48), ("fault", 0.45)], None)[0][0] == "product_question"
     )
     assert in_context(question, [("product_question", 0.48), ("invoice", 0.45)], None)[0][0] == FALLBACK
-    assert in_context(question, [("product_question", 0.3), ("fault", 0.3)], None)[0][0] == FALLBACK
+
+
+def test_a_question_to_the_articles_need_not_be_sorted_among_their_kinds():
+    """What is a question about a product or a fault for certain is looked up, unless it is a little of everything."""
+    asked = "can I run it from a car battery"
+    sum_of_two = in_context(
+        asked, [("product_question", 0.39), ("fault", 0.31), ("return_request", 0.1)], None
+    )
+    little = in_context(asked, [("product_question", 0.3), ("fault", 0.25), ("return_request", 0.1)], None)
+    contested = in_context(asked, [("fault", 0.33), ("promotion", 0.29), ("refund_request", 0.3)], None)
+
+    assert sum_of_two[0] == ("product_question", 0.39)
+    assert little[0][0] == FALLBACK
+    assert contested[0] == ("fault", 0.33)
 
 
 def test_a_flow_is_not_started_by_a_remark_that_hangs_on_context():
