@@ -207,31 +207,36 @@ def reranker(
         ),
     ] = None,
     epochs: int = 3,
+    share: Annotated[
+        float,
+        typer.Option(min=0.05, max=1.0, help="Share of the questions of each section that is learned from."),
+    ] = 1.0,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
 ) -> None:
     """Train the reranker and compare it with the one in use on shops neither learned from.
 
-    Started again with the same data it goes on from the last checkpoint. A worse one ends in an error.
+    Started again with the same data it goes on from the last checkpoint. A worse one ends in an error. The log-odds of one that
+    is not are brought to the scale of the one in use.
     """
     import torch
 
     from bot.generator.reranker import ReadingPlan, load_reranker
-    from bot.generator.reranker_training import measure_reranker, train_reranker
+    from bot.generator.reranker_training import align_head, read_pairs, train_reranker
     from bot.generator.shops import held_out, read_shop, shop_files
-    from bot.generator.trunks import trunks_of
+    from bot.generator.trunks import lessons_of
 
     settings = get_settings()
     if threads:
         torch.set_num_threads(threads)
     learned = [] if only_own else [read_shop(p) for p in shop_files() if not held_out(p)]
     learned += [read_shop(p) for p in own or []]
-    trunks = [trunk for shop in learned for trunk in trunks_of(shop)]
+    trunks = [trunk for shop in learned for trunk in lessons_of(shop, share)]
     target = out or settings.data_path("finetune", "reranker", "x").parent
     models = settings.data_path("models", "x").parent
 
     typer.echo(f"{len(learned)} shops, {len(trunks)} sections, {sum(len(t.questions) for t in trunks)} pairs")
     plan = ReadingPlan(epochs=epochs, learning_rate=2e-4) if start else ReadingPlan(epochs=epochs)
-    found = {}
+    read = {}
     with tracked("reranker", asdict(plan) | {"shops": len(learned), "sections": len(trunks)}) as log:
 
         def progress(step: int, total: int, loss: float, seconds: float) -> None:
@@ -244,11 +249,16 @@ def reranker(
         for name, folder in (("new", str(target)), ("in use", settings.generator.reranker)):
             reader = load_reranker(folder, cache=models)
             if reader is not None:
-                found[name] = measure_reranker(reader, unseen)
-                typer.echo(f"{name}\n{_table(found[name])}")
-        log(figures_of(found["new"]), 0)
-    if "in use" in found and found["new"]["auroc"] < found["in use"]["auroc"] - 0.005:
-        raise GeneratorError("The new reranker reads worse than the one in use. Keep the one in use.")
+                read[name] = read_pairs(reader, unseen)
+                typer.echo(f"{name}\n{_table(read[name].figures)}")
+        log(figures_of(read["new"].figures), 0)
+    if "in use" in read:
+        if read["new"].figures["auroc"] < read["in use"].figures["auroc"] - 0.005:
+            raise GeneratorError("The new reranker reads worse than the one in use. Keep the one in use.")
+        scale, shift = align_head(target, read["new"], read["in use"])
+        typer.echo(
+            f"its log-odds times {scale:.3f} plus {shift:.3f} mean what those of the one in use do, and are that now"
+        )
     typer.echo(
         f"Use it with generator.reranker: {target}. Then fit the confidence model again "
         "(scripts/fit_confidence.py) and run `kefu calibrate`: every certificate is void."

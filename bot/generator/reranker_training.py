@@ -26,8 +26,30 @@ from bot.generator.trees import Laid, Tree, lay
 from bot.generator.trunks import Trunk, trunks_of
 
 
-def measure_reranker(reranker: Reranker, shops: Sequence[Shop]) -> dict[str, Any]:
-    """How well a reranker tells answered questions from others: AUROC over all pairs."""
+@dataclass(frozen=True)
+class Reading:
+    """Log-odds that a reranker gave to pairs of a section and a question, and 1.0 for those that do not answer."""
+
+    scores: tuple[float, ...]
+    wrong: tuple[float, ...]
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """How well answered questions are told from others: AUROC over all pairs."""
+        return {"pairs": len(self.scores), "auroc": auroc(self.scores, self.wrong)}
+
+    def odds(self) -> tuple[float, float]:
+        """Factor and constant that turn the scores into the log-odds they should be (Platt 1999)."""
+        from sklearn.linear_model import LogisticRegression
+
+        fitted = LogisticRegression(C=1e6).fit(
+            [[score] for score in self.scores], [1 - wrong for wrong in self.wrong]
+        )
+        return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def read_pairs(reranker: Reranker, shops: Sequence[Shop]) -> Reading:
+    """Every pair of the shops, read."""
     scores: list[float] = []
     wrong: list[float] = []
     for shop in shops:
@@ -35,7 +57,27 @@ def measure_reranker(reranker: Reranker, shops: Sequence[Shop]) -> dict[str, Any
         for trunk, found in zip(trunks, score_trunks(reranker, trunks), strict=True):
             scores += found
             wrong += [float(not answers) for _, answers in trunk.questions]
-    return {"pairs": len(scores), "auroc": auroc(scores, wrong)}
+    return Reading(tuple(scores), tuple(wrong))
+
+
+def align_head(folder: Path, new: Reading, old: Reading) -> tuple[float, float]:
+    """Make the log-odds of a new reranker mean what those of an old one do; both have read the same pairs.
+
+    The limits in the code and the confidence model were made for the old one's. Returns the factor of the scores and what is
+    added to them.
+
+    Raises:
+        GeneratorError: the new one's scores say nothing, or the folder holds no reranker.
+    """
+    steep, level = new.odds()
+    old_steep, old_level = old.odds()
+    if steep <= 0 or old_steep <= 0:
+        raise GeneratorError(f"{folder}: what it scores higher is not more often an answer. Train it longer.")
+    scale, shift = steep / old_steep, (level - old_level) / old_steep
+    _, head = read_head(folder)
+    aligned = {"weight": head["weight"] * scale, "bias": head["bias"] * scale + shift}
+    _write_head(folder, aligned)
+    return scale, shift
 
 
 @dataclass(frozen=True)
@@ -244,12 +286,15 @@ def _read_reranker(folder: Path, plan: ReadingPlan) -> tuple[dict[str, Any], dic
 
 def save_reranker(model: Any, weight: Any, bias: Any, out: Path, plan: ReadingPlan, steps: int) -> None:
     """The adapter as `bot.generator.training` saves one, and the head beside it."""
+    out.mkdir(parents=True, exist_ok=True)
+    _write_head(out, {"weight": weight.detach().clone(), "bias": bias.detach().clone().reshape(1)})
+    save_adapter(model, out, plan, steps)
+
+
+def _write_head(folder: Path, head: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
-    out.mkdir(parents=True, exist_ok=True)
-    part = out / "head.part"
-    head = {"weight": weight.detach().clone(), "bias": bias.detach().clone().reshape(1)}
+    part = folder / "head.part"
     save_file(head, str(part), metadata={"format": "pt"})
     part.chmod(0o644)  # safetensors writes files that only their owner can read
-    part.replace(out / "head.safetensors")
-    save_adapter(model, out, plan, steps)
+    part.replace(folder / "head.safetensors")

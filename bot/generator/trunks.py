@@ -4,6 +4,7 @@ Every section of an invented shop (`bot.generator.shops`) stands with the questi
 the shop does not answer (`near`), with those of other sections of the same shop that are nearest to it, and with those to which it
 is the nearest section that does not answer them: what a search finds for a question is told apart section by section. A long
 section is learned from in passages, as it is read (`bot.generator.pieces`), each with questions that another passage of it answers.
+For training (`lessons_of`) headings are asked as well, and half of all questions stand in another style (`bot.generator.styles`).
 Knows no model but the sentence encoder.
 """
 
@@ -18,12 +19,14 @@ from bot.generator.correctness import holds_gold
 from bot.generator.dialogues import Question
 from bot.generator.pieces import document_of
 from bot.generator.shops import Shop
+from bot.generator.styles import restyled
 from bot.knowledge.articles import Chunk
 from bot.knowledge.encoders import encoder
 from bot.knowledge.passages import Section
 
 RIVALS = 4  # questions of other sections read with each section
 OWN = 3  # of each kind that a passage of a long section does not answer
+RESTYLED = 0.5  # share of the questions of a lesson that stand in another style
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,34 @@ def trunks_of(shop: Shop) -> list[Trunk]:
             out.append((chunk, Trunk(document_of(chunk, text), tuple(asked))))
     vectors |= _vectors([trunk.document for _, trunk in out if trunk.document not in vectors])
     return _with_neighbours(shop, out, similarity)
+
+
+def lessons_of(shop: Shop, share: float = 1.0) -> list[Trunk]:
+    """What is learned from a shop: its trunks with `share` of the questions of each, drawn at random, in various styles.
+
+    Every heading is asked of its section, as a shopper does who taps it or types no more than the topic, and of the next section
+    of the article, which does not answer it.
+    """
+    rng = random.Random(f"{shop.name} lessons")
+    headings: dict[str, list[tuple[str, bool]]] = {}
+    for chunk, after in zip(shop.chunks, [*shop.chunks[1:], None], strict=True):
+        section = Section.of(chunk)
+        document = document_of(chunk, section.text(section.passages[:1]) if section.long else None)
+        headings[document] = [(chunk.heading, True)]
+        if after is not None and after.article_id == chunk.article_id and after.heading != chunk.heading:
+            headings[document].append((after.heading, False))
+
+    def drawn(trunk: Trunk) -> list[tuple[str, bool]]:
+        some = rng.sample(trunk.questions, max(1, round(share * len(trunk.questions))))
+        return some + headings.get(trunk.document, [])
+
+    def styled(question: str) -> str:
+        return restyled(question, shop.language, rng) if rng.random() < RESTYLED else question
+
+    return [
+        Trunk(trunk.document, tuple((styled(q), answers) for q, answers in drawn(trunk)))
+        for trunk in trunks_of(shop)
+    ]
 
 
 def _with_neighbours(

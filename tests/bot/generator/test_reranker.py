@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import statistics
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from bot.generator.finetune import finetune
 from bot.generator.model import Loaded, merge_adapter
 from bot.generator.pieces import document_of
 from bot.generator.reranker import RERANKER, ReadingPlan, Reranker, load_reranker
-from bot.generator.reranker_training import measure_reranker, score_trunks, train_reranker
+from bot.generator.reranker_training import Reading, align_head, read_pairs, score_trunks, train_reranker
 from bot.generator.shops import FOLDER, held_out, read_shop, shop_files
-from bot.generator.trunks import Trunk, trunks_of
+from bot.generator.trunks import Trunk, lessons_of, trunks_of
 from bot.knowledge.passages import Section
 from bot.settings import get_settings
 from tests.bot.generator.conftest import ByteTokenizer
@@ -259,6 +260,46 @@ def test_a_missing_reranker_is_named(tmp_path: Path) -> None:
     assert load_reranker("none", cache=tmp_path) is None
 
 
+def test_lessons_ask_for_headings_too_and_keep_what_is_answered() -> None:
+    shop = read_shop(FOLDER / "aquarium-supplies-en.yml")
+    whole, half = lessons_of(shop), lessons_of(shop, share=0.5)
+
+    assert whole == lessons_of(shop), "the same every time: a training goes on from its checkpoint"
+    for chunk, after, trunk, some, lesson in zip(
+        shop.chunks, [*shop.chunks[1:], None], trunks_of(shop), half, whole, strict=True
+    ):
+        sibling = after is not None and after.article_id == chunk.article_id
+        assert trunk.document == lesson.document == some.document == document_of(chunk)
+        assert len(lesson.questions) == len(trunk.questions) + 1 + sibling
+        assert len(some.questions) == round(len(trunk.questions) / 2) + 1 + sibling
+        answered = [answers for _, answers in trunk.questions]
+        assert [answers for _, answers in lesson.questions].count(True) == answered.count(True) + 1
+    asked = {q.question for q in shop.questions}
+    kept = [q in asked for lesson in whole for q, _ in lesson.questions]
+    assert 0.4 < sum(kept) / len(kept) < 0.7, "about half in another style"
+
+
+def test_the_head_is_brought_to_the_scale_of_the_one_in_use(tmp_path: Path) -> None:
+    """Scores of the new one that are half as steep and one too high say the same when the head is aligned."""
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(1)
+    wrong = [float(n % 3 > 0) for n in range(600)]
+    old = [float(torch.randn(1, generator=generator)) * 2 + (3.0 if not w else -3.0) for w in wrong]
+    new = [score / 2 + 1 for score in old]
+    (tmp_path / "training.json").write_text("{}")
+    save_file({"weight": torch.ones(4), "bias": torch.tensor([0.5])}, str(tmp_path / "head.safetensors"))
+
+    scale, shift = align_head(tmp_path, Reading(tuple(new), tuple(wrong)), Reading(tuple(old), tuple(wrong)))
+
+    head = load_file(str(tmp_path / "head.safetensors"))
+    assert (scale, shift) == (pytest.approx(2, rel=0.01), pytest.approx(-2, abs=0.03))
+    assert torch.allclose(head["weight"], torch.full((4,), scale))
+    assert head["bias"].item() == pytest.approx(0.5 * scale + shift)
+    with pytest.raises(GeneratorError, match="Train it longer"):
+        align_head(tmp_path, Reading(tuple(-s for s in new), tuple(wrong)), Reading(tuple(old), tuple(wrong)))
+
+
 SHOP = """
 language: en
 trade: paint
@@ -297,6 +338,7 @@ def test_the_command_trains_on_a_shops_own_file_and_compares(
     assert (tmp_path / "first" / "head.safetensors").exists()
     assert 0 == again.exit_code, again.output  # nothing is left to train; it is as good as itself
     assert "in use" in again.output and "auroc" in again.output
+    assert "times 1.000 plus 0.000" in again.output or "plus -0.000" in again.output
 
 
 @pytest.mark.slow
@@ -310,6 +352,36 @@ def test_the_shipped_reranker_reads_shops_it_never_saw() -> None:
     unseen = [p for p in shop_files() if held_out(p)]
     for language in ("zh", "en"):
         shop = next(s for s in map(read_shop, unseen) if s.language == language)
-        found = measure_reranker(reranker, [replace(shop, chunks=shop.chunks[:8])])
+        found = read_pairs(reranker, [replace(shop, chunks=shop.chunks[:8])])
 
-        assert found["auroc"] > 0.8
+        assert found.figures["auroc"] > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_shipped_reranker_takes_a_habit_for_no_sign() -> None:
+    """A section's heading alone, or with "怎么办" behind it, is answered by the section and by no neighbour."""
+    from bot.knowledge.base import Knowledge, default_folder
+    from bot.settings import PROJECT_ROOT
+
+    reranker = load_reranker(None, cache=PROJECT_ROOT / "var" / "models")
+    assert reranker is not None
+    chunks = [
+        chunk
+        for article in Knowledge.load(default_folder()).articles
+        if article.path.parent.name == "diagnosis" and article.language == "zh"
+        for chunk in article.chunks
+        if len(chunk.text) < 300 and "？" not in chunk.heading  # a fault, not a question
+    ][:24]
+    endings = {"": 0.9, "怎么办": 0.66}  # least share of them; before questions were restyled it was 0.96 and 0.17
+    trunks = [
+        Trunk(document_of(chunk), tuple((one.heading + end, one is chunk) for one in (chunk, other) for end in endings))
+        for chunk, other in zip(chunks, [*chunks[1:], chunks[0]], strict=True)
+        if chunk.heading != other.heading
+    ]  # fmt: skip
+    read = score_trunks(reranker, trunks)
+
+    for at, (end, least) in enumerate(endings.items()):
+        own, others = [row[at] for row in read], [row[at + len(endings)] for row in read]
+        assert sum(score > 0 for score in own) >= least * len(own), (end, own)
+        assert statistics.median(own) > statistics.median(others) + 3, end

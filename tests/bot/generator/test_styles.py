@@ -1,0 +1,55 @@
+"""Questions in other styles: the words stay, the habits go."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.generator.shops import read_shop, shop_files
+from bot.generator.styles import restyled
+
+
+@given(st.text(max_size=60), st.sampled_from(["zh", "en"]), st.integers(0, 1000))
+def test_a_question_is_never_lost(text, language, seed):
+    """Whatever is typed, its words come through, but for an ending that only closes the question."""
+    said = restyled(text, language, random.Random(seed))
+    core = text.strip(" \t.。!！?？~～…").removesuffix("吗")
+
+    assert core.casefold() in said.casefold()
+    assert bool(said) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "never"),
+    [
+        ("退货要几天", "zh", "天吗"),
+        ("能不能退", "zh", "退吗"),
+        ("怎么寄回去", "zh", "去吗"),
+        ("多久到账", "zh", "账吗"),
+        ("can i return it", "en", " i return it?? thanks?"),
+    ],
+)
+def test_no_yes_or_no_is_asked_for_where_something_else_is(question, language, never):
+    said = {restyled(question, language, random.Random(seed)) for seed in range(200)}
+
+    assert len(said) > 20
+    assert not [one for one in said if never in one]
+
+
+@pytest.mark.parametrize("ending", ["吗", "怎么办"])
+def test_no_ending_tells_what_is_answered(ending):
+    """Among the invented shops it would; restyled, it is as frequent in both kinds to within a factor."""
+    rng = random.Random(7)
+    before, after, count = Counter(), Counter(), Counter()
+    for path in shop_files()[::4]:
+        shop = read_shop(path)
+        for q in shop.questions:
+            if shop.language != "zh":
+                continue
+            count[q.answerable] += 1
+            before[q.answerable] += ending in q.question
+            after[q.answerable] += ending in restyled(q.question, "zh", rng)
+    assert before[False] / count[False] > 2.5 * before[True] / count[True]
+    assert after[False] / count[False] < 2 * after[True] / count[True]
