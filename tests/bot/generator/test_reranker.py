@@ -373,7 +373,8 @@ def test_the_shipped_reranker_takes_a_habit_for_no_sign() -> None:
         for chunk in article.chunks
         if len(chunk.text) < 300 and "？" not in chunk.heading  # a fault, not a question
     ][:24]
-    endings = {"": 0.9, "怎么办": 0.66}  # least share of them; before questions were restyled it was 0.96 and 0.17
+    # Least share of them; before questions were restyled it was 0.96 and 0.17.
+    endings = {"": 0.9, "怎么办": 0.66}
     trunks = [
         Trunk(document_of(chunk), tuple((one.heading + end, one is chunk) for one in (chunk, other) for end in endings))
         for chunk, other in zip(chunks, [*chunks[1:], chunks[0]], strict=True)
