@@ -113,7 +113,7 @@ class Gate:
     least: float = 0.40
     gap: float = 0.06
     hanging: float = 0.25  # chance of hanging on context from which a flow is not started without asking
-    looked_up: float = 0.60  # chance of the questions to the articles together from which they are looked up
+    looked_up: float = 0.60  # chance of the questions to the articles together above which they are looked up
 
 
 def is_bare(text: str) -> bool:
@@ -170,7 +170,7 @@ def in_context(
     # Two intents that are followed by the same are no rivals: nobody is asked which of them was meant.
     alike = {name: chance for name, chance in ranking if _followed_by(name) == _followed_by(top)}
     likely = sum(alike.values())
-    if top in LOOKED_UP and likely < gate.looked_up:
+    if top in LOOKED_UP and likely <= gate.looked_up:
         likely = sure  # a little of each is none of them
     rival = next((chance for name, chance in ranking if name not in ANSWERING and name not in alike), 0.0)
     if likely < gate.least or likely - rival < gate.gap:

@@ -65,6 +65,7 @@ def test_questions_that_the_articles_are_searched_for_are_no_rivals():
         in_context(question, [("product_question", 0.48), ("fault", 0.45)], None)[0][0] == "product_question"
     )
     assert in_context(question, [("product_question", 0.48), ("invoice", 0.45)], None)[0][0] == FALLBACK
+    assert in_context(question, [("product_question", 0.3), ("fault", 0.3)], None)[0][0] == FALLBACK
 
 
 def test_a_question_to_the_articles_need_not_be_sorted_among_their_kinds():
