@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Reading:
     scores: tuple[float, ...]
     wrong: tuple[float, ...]
 
-    @property
+    @cached_property
     def figures(self) -> dict[str, Any]:
         """How well answered questions are told from others: AUROC over all pairs."""
         return {"pairs": len(self.scores), "auroc": auroc(self.scores, self.wrong)}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,20 +11,15 @@ from typing import Any
 import pytest
 
 from bot.generator.confidence import READ_FEATURES, Fusion
-from bot.generator.shops import held_out, read_shop, shop_files
+from bot.generator.shops import held_out, shop_files
 from bot.generator.trunks import Trunk
 from bot.settings import PROJECT_ROOT
+from tests.bot.scripts import beginning, load_script
 
 
 @pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "fit_confidence", PROJECT_ROOT / "scripts" / "fit_confidence.py"
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return load_script("fit_confidence", monkeypatch)
 
 
 def test_a_confidence_model_is_fitted_and_can_be_used(
@@ -39,15 +32,7 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
         for language in ("zh", "en")
     ]
 
-    def few(path: Path) -> Any:
-        shop = read_shop(path)
-        chunks = shop.chunks[:6]
-        left = {c.id for c in chunks}
-        return replace(
-            shop, chunks=chunks, questions=tuple(q for q in shop.questions if left.issuperset(q.evidence))
-        )
-
-    answers = {q.question: q for p in files for q in few(p).questions}
+    answers = {q.question: q for p in files for q in beginning(p).questions}
     read: list[str] = []
 
     def score(_: Any, trunks: Sequence[Trunk]) -> list[list[float]]:
@@ -58,7 +43,7 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
         ]
 
     monkeypatch.setattr(script, "shop_files", lambda: files)
-    monkeypatch.setattr(script, "read_shop", few)
+    monkeypatch.setattr(script, "read_shop", beginning)
     monkeypatch.setattr(script, "load_reranker", lambda *_, **__: object())
     monkeypatch.setattr(script, "score_trunks", score)
     questions = tmp_path / "questions.jsonl"
@@ -72,7 +57,7 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
     printed = capsys.readouterr().out
     written = json.loads(out.read_text())
     assert f"written: {out}" in printed
-    assert set(read) <= {q.question for p in files if held_out(p) for q in few(p).questions}, (
+    assert set(read) <= {q.question for p in files if held_out(p) for q in beginning(p).questions}, (
         "held-out shops only"
     )
     assert 0 < len(set(read)) <= written["fitted_on"]["questions"]

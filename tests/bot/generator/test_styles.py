@@ -22,17 +22,11 @@ def test_a_question_is_never_lost(text, language, seed):
 
 
 @pytest.mark.parametrize(
-    ("question", "language", "never"),
-    [
-        ("退货要几天", "zh", "天吗"),
-        ("能不能退", "zh", "退吗"),
-        ("怎么寄回去", "zh", "去吗"),
-        ("多久到账", "zh", "账吗"),
-        ("can i return it", "en", " i return it?? thanks?"),
-    ],
+    ("question", "never"),
+    [("退货要几天", "天吗"), ("能不能退", "退吗"), ("怎么寄回去", "去吗"), ("多久到账", "账吗")],
 )
-def test_no_yes_or_no_is_asked_for_where_something_else_is(question, language, never):
-    said = {restyled(question, language, random.Random(seed)) for seed in range(200)}
+def test_no_yes_or_no_is_asked_for_where_something_else_is(question, never):
+    said = {restyled(question, "zh", random.Random(seed)) for seed in range(200)}
 
     assert len(said) > 20
     assert not [one for one in said if never in one]
@@ -40,7 +34,7 @@ def test_no_yes_or_no_is_asked_for_where_something_else_is(question, language, n
 
 @pytest.mark.parametrize("ending", ["吗", "怎么办"])
 def test_no_ending_tells_what_is_answered(ending):
-    """Among the invented shops it would; restyled, it is as frequent in both kinds to within a factor."""
+    """Among the invented shops it would; restyled, it is as frequent in both kinds to within a factor of two."""
     rng = random.Random(7)
     before, after, count = Counter(), Counter(), Counter()
     for path in shop_files()[::4]:

@@ -1,27 +1,16 @@
 """The script that makes bot/knowledge/projection.safetensors runs from end to end, and the search takes what it writes."""
 
-import importlib.util
-import sys
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from bot.generator.shops import held_out, read_shop, shop_files
+from bot.generator.shops import held_out, shop_files
 from bot.knowledge.projection import PARTS, load_projection
-from bot.settings import PROJECT_ROOT
+from tests.bot.scripts import beginning, load_script
 
 
 @pytest.fixture
 def script(monkeypatch):
-    spec = importlib.util.spec_from_file_location(
-        "fit_projection", PROJECT_ROOT / "scripts" / "fit_projection.py"
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # where its data classes look for their types
-    spec.loader.exec_module(module)
-    return module
+    return load_script("fit_projection", monkeypatch)
 
 
 def test_a_projection_is_learned_and_can_be_used(script, tmp_path, monkeypatch, capsys):
@@ -29,15 +18,8 @@ def test_a_projection_is_learned_and_can_be_used(script, tmp_path, monkeypatch, 
     learned = [path for path in shop_files() if not held_out(path) and path.stem.endswith("-en")][:2]
     kept = next(path for path in shop_files() if held_out(path))
 
-    def few(path):
-        shop = read_shop(path)
-        chunks = shop.chunks[:6]
-        left = {chunk.id for chunk in chunks}
-        asked = tuple(q for q in shop.questions if q.evidence and left.issuperset(q.evidence))
-        return replace(shop, chunks=chunks, questions=asked)
-
     monkeypatch.setattr(script, "shop_files", lambda: [*learned, kept])
-    monkeypatch.setattr(script, "read_shop", few)
+    monkeypatch.setattr(script, "read_shop", beginning)
     out = tmp_path / "projection.safetensors"
 
     script.main(["--epochs", "40", "--out", str(out)])
