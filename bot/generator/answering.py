@@ -197,7 +197,7 @@ class Answerer:
                 return said
         if not hits:
             return self._handoff(("no_evidence",), language, began)
-        candidates = [self._extractive(query, hits, language, customer_name)]
+        candidates = [self._own_words(query, hits, language, customer_name)]
         p = candidates[0].p
         doubtful = UNRELATED <= p < self._strict(candidates[0], hits)
         open_ones = products_left_open(query, hits, product, doubtful=doubtful)
@@ -206,7 +206,7 @@ class Answerer:
         bought = [h for h in open_ones if owned & set(h.chunk.products)]
         if len(bought) == 1:
             hits = [*bought, *(h for h in hits if h not in open_ones)]  # the others would be quoted beside it
-            candidates, open_ones = [self._extractive(query, hits, language, customer_name)], []
+            candidates, open_ones = [self._own_words(query, hits, language, customer_name)], []
         if open_ones:
             return self._ask_back(open_ones, candidates, hits, language, began)
         reasons: list[str] = [*self.notes, *(["injection"] if steered else [])]
@@ -343,9 +343,22 @@ class Answerer:
 
     # -- the two voices
 
-    def _extractive(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
+    def _own_words(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
+        """The second voice. What is too doubtful to be said alone, though not unrelated, quotes the two likeliest sections: the
+        person who reads that draft finds the answer in one of two oftener than in the first (figures in docs/confidence.md).
+        """
+        found = self._extractive(question, hits, language, name)
+        if not UNRELATED <= found.p < self._strict(found, hits) or len(found.evidence) > 1:
+            return found
+        both = self._extractive(question, hits, language, name, sections=2)
+        # Judged by the first section still: a second one makes nobody surer.
+        return replace(both, p=found.p, features=found.features) if both.passed else found
+
+    def _extractive(
+        self, question: str, hits: Sequence[Hit], language: Language, name: str, sections: int = 1
+    ) -> Candidate:
         """The best article's own words, under the same checks; those of the two best when they fit about equally."""
-        spoken = [hits[0], *(h for h in hits[1:2] if close(hits[0], h))]
+        spoken = [*hits[:sections], *(h for h in hits[sections:2] if close(hits[0], h))]
         quoted = [hit.chunk for hit in spoken]
         passages = [quoted_text(question, h) for h in spoken]
         if sum(map(len, passages)) > MAX_REPLY:
@@ -464,7 +477,9 @@ class Answerer:
         own = next((c for c in passed if c.voice == "extractive"), best)
         # The reply is the more doubtful of the two, the article's own words are not. Measured by strict mode's threshold in every
         # mode: which voice speaks must not hang on a certificate that is to judge the voices that spoke.
-        if was_read(hits) and p < self._strict(own, hits) <= own.p:
+        # Where neither is sure, the own words of two sections are the better draft.
+        strict = self._strict(own, hits)
+        if was_read(hits) and p < strict and (own.p >= strict or len(own.evidence) > 1):
             best, p = own, own.p
         cited = by_id[best.evidence[0]]
         said = [by_id[i] for i in best.evidence] if best.voice == "extractive" else [cited]
@@ -528,9 +543,9 @@ class Answerer:
         )
 
     def _strict(self, candidate: Candidate, hits: Sequence[Hit]) -> float:
-        """Strict mode's threshold, in any mode, for what the candidate rests on: sections that a reranker has read."""
+        """Strict mode's threshold, in any mode, for what the candidate rests on."""
         risk = risk_of([hit.chunk for hit in hits if hit.chunk.id in candidate.evidence])
-        return self.fusion.threshold("reranked", risk == "policy")
+        return self.fusion.threshold("reranked" if was_read(hits) else "retrieval", risk == "policy")
 
     def _threshold(self, risk: str, read: bool) -> tuple[float | None, str | None]:
         if self.mode == "certified" and self.certificate is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -631,6 +632,54 @@ async def test_two_sections_side_by_side_say_whose_they_are(titles: tuple[str, s
     answer = await answerer.answer("漏水滴水怎么办", language="zh")
 
     assert said == answer.text
+
+
+@pytest.mark.parametrize(
+    ("read", "quoted"),
+    [
+        (4.0, 1),  # sure: said alone
+        (1.5, 2),  # 82 %, below the threshold of 90: a draft
+        (-2.0, 1),  # 12 %: unrelated, and so would be the second
+    ],
+)
+async def test_a_doubtful_draft_quotes_the_two_likeliest_sections(read: float, quoted: int) -> None:
+    answerer = reading(None)
+    answerer.generator, answerer.phrases = Reads({"签收": read, "整机": read - 4.0}), False
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert quoted == len(answer.decision.evidence) == len(answer.chunks)
+    assert "returns/zh#1" == answer.decision.evidence[0] and "7天" in answer.draft
+    assert ("保修2年" in answer.draft) is (quoted == 2)
+    assert ("answer" if read == 4.0 else "handoff") == answer.decision.decision
+    # The second section changes nothing about how sure it is of the first.
+    assert pytest.approx(1 / (1 + math.exp(-read))) == answer.decision.p_correct
+
+
+@pytest.mark.parametrize(("second", "quoted"), [("整机保修2年。", 2), ("整机保修2年，已为您退款。", 1)])
+async def test_a_second_section_that_fails_a_check_is_left_out_of_the_draft(second: str, quoted: int) -> None:
+    answerer = reading(None)
+    chunks = [CHUNKS[0], replace(CHUNKS[1], text=second)]
+    answerer.retriever = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0}))
+    answerer.chunks, answerer.phrases = chunks, False
+    answerer.generator = Reads({"签收": 1.5, "整机": -2.5})
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert quoted == len(answer.decision.evidence)
+    assert "签收后7天内" in answer.draft and all(one.ok for one in answer.decision.checks)
+
+
+async def test_where_neither_voice_is_sure_the_draft_is_the_articles_own_words() -> None:
+    answerer = reading(None)
+    answerer.fusion = replace(answerer.fusion, thresholds={"reranked": (0.99, 0.99)})
+    answerer.generator = ReadsReplies("签收后7天内可以退货。", {"商品须完好": 3.3, "签收后7天内": 3.2})
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert ["generated", "extractive"] == [one.voice for one in answer.candidates]
+    assert "extractive" == answer.decision.voice and "handoff" == answer.decision.decision
+    assert 2 == len(answer.decision.evidence)
 
 
 async def test_without_a_reranker_one_reply_is_written() -> None:
