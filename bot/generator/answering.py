@@ -80,6 +80,11 @@ class Candidate:
     def passed(self) -> bool:
         return all(c.ok for c in self.checks)
 
+    @property
+    def quotes_two(self) -> bool:
+        """Whether it is the own words of two sections."""
+        return self.voice == "extractive" and len(self.evidence) > 1
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -348,7 +353,7 @@ class Answerer:
         person who reads that draft finds the answer in one of two oftener than in the first (figures in docs/confidence.md).
         """
         found = self._extractive(question, hits, language, name)
-        if not UNRELATED <= found.p < self._strict(found, hits) or len(found.evidence) > 1:
+        if not UNRELATED <= found.p < self._strict(found, hits) or found.quotes_two:
             return found
         both = self._extractive(question, hits, language, name, sections=2)
         # Judged by the first section still: a second one makes nobody surer.
@@ -479,7 +484,7 @@ class Answerer:
         # mode: which voice speaks must not hang on a certificate that is to judge the voices that spoke.
         # Where neither is sure, the own words of two sections are the better draft.
         strict = self._strict(own, hits)
-        if was_read(hits) and p < strict and (own.p >= strict or len(own.evidence) > 1):
+        if was_read(hits) and p < strict and (own.p >= strict or own.quotes_two):
             best, p = own, own.p
         cited = by_id[best.evidence[0]]
         said = [by_id[i] for i in best.evidence] if best.voice == "extractive" else [cited]

@@ -234,6 +234,7 @@ def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "ece": _round(ece(scores, [1 - w for w in wrong])),
         "citation_correct": _share([o.cited_right for o in known]),
         "citation_correct_answered": _share([o.cited_right for o in alone if o.asked.answerable]),
+        "two_sections": _share([o.best is not None and o.best.quotes_two for o in outcomes]),
         "clarified": _share([o.answer.decision.decision == "clarify" for o in outcomes]),
         "voices": {v: sum(o.best is not None and o.best.voice == v for o in outcomes) for v in ("generated", "extractive")},
         "checks_failed": _failed(outcomes),

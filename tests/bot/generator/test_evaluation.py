@@ -66,6 +66,15 @@ async def test_answering_an_unanswerable_question_is_wrong_whatever_is_said() ->
     assert found["risk"] > 0
 
 
+@pytest.mark.parametrize(("bias", "share"), [(9.0, 0.0), (0.0, 1.0), (-9.0, 0.0)])
+async def test_how_many_quote_two_sections_is_counted(bias: float, share: float) -> None:
+    """Sure, in doubt, and hopeless."""
+    level = Logistic(("text",), (0.0,), (1.0,), (0.0,), bias)
+    found = summarise(await evaluate(answerer(fusion=level), ASKED[:2]))
+
+    assert share == found["two_sections"]
+
+
 async def test_the_report_is_a_page_with_plots(tmp_path: Path) -> None:
     outcomes = await evaluate(answerer(), ASKED)
     write_report(tmp_path / "r.html", summarise(outcomes), outcomes)
