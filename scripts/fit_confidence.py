@@ -319,7 +319,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--order",
         type=float,
-        default=0.6,
+        default=0.5,
         help="what the reranker's log-odds count beside the search's score",
     )
     parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
@@ -346,7 +346,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     read_hits(asked, args.models)
     names = (*FEATURES, *READ_FEATURES)
-    for weight in (0.0, 0.3, 0.6, 1.0, 1.5, 2.0):
+    for weight in (0.0, 0.25, 0.5, 1.0, 1.5, 2.0):
         found = np.mean([one.finds(weight) for one in asked if one.answerable])
         print(f"  order {weight}: first section right {found:.3f}")
     read = [one.row(args.order) for one in asked]

@@ -63,7 +63,7 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
     assert 0 < len(set(read)) <= written["fitted_on"]["questions"]
     assert written["fitted_on"]["shops"] == 2
     fusion = Fusion.load(out)
-    assert fusion.order == 0.9 and "order 0.6: first section right" in printed
+    assert fusion.order == 0.9 and "order 0.5: first section right" in printed
     assert fusion.reranked is not None and set(READ_FEATURES) <= set(fusion.reranked.names)
     weights = dict(zip(fusion.reranked.names, fusion.reranked.weight, strict=True))
     assert weights["read"] > 0.5, "a reader that knows the answers is believed"
