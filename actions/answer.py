@@ -28,9 +28,9 @@ from actions.turn import Turn, read_turn
 from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import KefuError
 from bot.generator.answering import Answer
-from bot.generator.answering import Turn as Exchange
 from bot.generator.confidence import Decision
 from bot.generator.evidence import Evidence
+from bot.generator.history import Turn as Exchange
 from bot.generator.ordering import was_read
 from bot.generator.service import AnswerService
 from bot.generator.tone import address

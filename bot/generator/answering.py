@@ -35,13 +35,14 @@ from bot.generator.confidence import (
     retrieval_features,
 )
 from bot.generator.evidence import Evidence
+from bot.generator.history import Turn, readings_of, repeats, same_question
 from bot.generator.injection import looks_like_injection, without_injection
 from bot.generator.ordering import ANSWERS, READ, READ_ON, about, close, none_answers, reordered, was_read
 from bot.generator.pieces import document_of, pieces_of, quoted_text, scored, sentences_of, shown_text
 from bot.generator.products import products_left_open
 from bot.generator.prompt import build_messages, document
 from bot.generator.values import normalise
-from bot.generator.wording import content_words, overlap
+from bot.generator.wording import overlap
 from bot.knowledge.articles import Chunk
 from bot.knowledge.retriever import Hit, Retriever
 from bot.message import Language
@@ -60,9 +61,6 @@ STOPPED = frozenset(
     ["check_failed", "other_language", "repeated", "product_unknown", "value_missing", "low_confidence", "uncertified", "drift"]
 )  # fmt: skip
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
-_FOLLOW_UP = re.compile(
-    r"^(?:那|那么|还有|然后|如果|要是|另外|它|这个|这款|那个|and\b|what about|how about|also\b|then\b|what if|but\b|is it\b|does it\b|can it\b|or\b)|呢[?？。!！]?$", re.I
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,17 +98,6 @@ class Answer:
     hits: tuple[Hit, ...] = ()
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)  # of all that answered
-
-
-@dataclass(frozen=True)
-class Turn:
-    """An earlier exchange. `evidence` are the chunks Kefu answered from, empty when it did not; `asked` is false for
-    what was no free question: a proof, an order number, a word of a flow."""
-
-    shopper: str
-    kefu: str = ""
-    evidence: tuple[str, ...] = ()
-    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -501,7 +488,7 @@ class Answerer:
             reasons.append(
                 "other_language" if language_only and cited.language != language else "check_failed"
             )
-        elif repeats(question, best, history):
+        elif repeats(question, best.text, best.evidence[0], history):
             reasons.append("repeated")
         elif any(not stands_in(n, body) for n in named_things(question) if any(c.isdigit() for c in n)):
             reasons.append("product_unknown")
@@ -650,42 +637,3 @@ def evidence_of(chunk: Chunk) -> Evidence:
         "article",
         chunk.language,
     )
-
-
-def readings_of(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
-    """How a question may be meant: as it stands, or together with the free question before it.
-
-    A short one is both ("保修多久" asks something new after "退货期限" and goes on after "手表防水吗"), and so is a long one that
-    begins or ends like a continuation: whichever reading finds the surer answer counts. A short one like that ("那电池呢？",
-    "And for shoes?") is never meant alone.
-    """
-    before = history[-1] if history and history[-1].asked else None
-    if before is None or len(question) > 60:
-        return (question,)
-    together = f"{before.shopper} {question}"
-    short = len(content_words(question)) < 4
-    if _FOLLOW_UP.search(question.strip()):
-        return (together,) if short else (question, together)
-    return (question, together) if short else (question,)
-
-
-def repeats(question: str, candidate: Candidate, history: Sequence[Turn]) -> bool:
-    """Whether this answer was given before to the same question: saying it again would not help."""
-    for turn in history:
-        if not turn.evidence or candidate.evidence[0] not in turn.evidence:
-            continue
-        same_answer = bool(turn.kefu) and overlap(candidate.text, turn.kefu) >= 0.9
-        if same_question(question, turn.shopper) or (same_answer and _UNHELPED.search(question)):
-            return True
-    return False
-
-
-def same_question(one: str, other: str) -> bool:
-    """Whether two questions use about the same words."""
-    return min(overlap(one, other), overlap(other, one)) >= 0.6
-
-
-_UNHELPED = re.compile(
-    r"没用|不行|不对|不是这个|没解决|还是|听不懂|答非所问|说过了|重复|not help|doesn'?t (?:help|work|answer)|wrong answer|already (?:said|told)|still\b|not what i",
-    re.I,
-)

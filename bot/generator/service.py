@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.exceptions import CertificateVoid, GeneratorError, KnowledgeError
-from bot.generator.answering import Answer, Answerer, Turn
+from bot.generator.answering import Answer, Answerer
 from bot.generator.binding import certificate_of, machine_versions
 from bot.generator.client import Generator, GeneratorClient
 from bot.generator.confidence import Fusion
 from bot.generator.drift import FILE as DRIFT_FILE
 from bot.generator.drift import Audits
 from bot.generator.evidence import Evidence
+from bot.generator.history import Turn
 from bot.knowledge.base import Knowledge, default_folder, folder_state
 from bot.message import Language
 from bot.settings import Settings

@@ -14,8 +14,8 @@ from actions import packet
 from actions.answer import ActionAnswer, history
 from bot.exceptions import KnowledgeError
 from bot.generator.answering import Answerer
-from bot.generator.answering import Turn as Exchange
 from bot.generator.confidence import Fusion
+from bot.generator.history import Turn as Exchange
 from bot.knowledge.hybrid import Fusion as Ranks
 from bot.knowledge.hybrid import HybridRetriever
 from bot.orders.shop.people import FIXED

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from bot.exceptions import GeneratorError, NoReranker
-from bot.generator.answering import Answerer, Turn, readings_of, stands_in, without_list_mark
+from bot.generator.answering import Answerer, stands_in, without_list_mark
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
 from bot.generator.confidence import Fusion, Logistic, TokenScore, named_things
+from bot.generator.history import Turn, readings_of
 from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk
 from bot.knowledge.hybrid import Fusion as Ranks

@@ -16,10 +16,11 @@ import pytest
 import yaml
 
 import bot.generator
-from bot.generator.answering import Answerer, Turn
+from bot.generator.answering import Answerer
 from bot.generator.client import Completion
 from bot.generator.confidence import Fusion, Logistic, TokenScore
 from bot.generator.evidence import Evidence
+from bot.generator.history import Turn
 from bot.generator.injection import looks_like_injection, without_injection
 from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.generator.answering import FACTS_CLOSE, Turn
+from bot.generator.answering import FACTS_CLOSE
 from bot.generator.confidence import Fusion
 from bot.generator.evidence import Evidence
+from bot.generator.history import Turn
 from bot.generator.prompt import document
 from bot.generator.reranker import load_reranker
 from bot.message import Language
