@@ -165,7 +165,8 @@ async def say(page: Page, text: str) -> None:
 
 
 def bubbles(page: Page) -> Any:
-    return page.locator(".bub")
+    """What was said; the dots of somebody who is writing look like a bubble as well."""
+    return page.locator(".bub:not(.dots)")
 
 
 async def test_a_conversation_survives_reload_and_restart_without_loss_or_double(stage: Stage) -> None:
