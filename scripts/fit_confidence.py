@@ -314,8 +314,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--questions", type=Path, required=True, help="questions about them")
     parser.add_argument("--parts", type=int, default=24, help="small shops made of them")
     parser.add_argument("--share", type=float, default=1.0, help="share of the questions that is asked")
-    # Not taken from the figures printed: the reranker knows the invented shops' authors, and these would have it weigh twice
-    # as much as shops of the fixtures do (docs/confidence.md).
+    # Not taken from the figures printed: the reranker knows the invented shops' authors, and these would have it weigh two to
+    # three times as much as shops of the fixtures do (docs/confidence.md).
     parser.add_argument(
         "--order",
         type=float,

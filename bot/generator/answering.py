@@ -56,7 +56,7 @@ FACT = 1.0  # log-odds from which a sentence about the order is taken for the an
 FACTS_CLOSE = 1.5  # sentences about the order whose log-odds differ by less are both said
 SECONDS = 20.0  # for all that the generator is asked about one question; the dialogue waits 30
 UNSURE = -0.2  # mean log-probability of a reply's tokens
-UNRELATED = 0.25  # below this p, neither a question back nor a generated reply could still be let through
+UNRELATED = 0.25  # below this p, neither a question back nor a generated reply could still be let through, nor would a second section help
 STOPPED = frozenset(
     ["check_failed", "other_language", "repeated", "product_unknown", "value_missing", "low_confidence", "uncertified", "drift"]
 )  # fmt: skip
@@ -342,28 +342,34 @@ class Answerer:
         found = self._extractive(question, hits, language, name)
         if not UNRELATED <= found.p < self._strict(found, hits) or found.quotes_two:
             return found
-        both = self._extractive(question, hits, language, name, sections=2)
-        # Judged by the first section still: a second one makes nobody surer.
-        return replace(both, p=found.p, features=found.features) if both.passed else found
+        text, checks, ids = self._quote(question, hits[:2], language, name)
+        # p stays: a second section makes nobody surer.
+        both = replace(found, text=text, checks=checks, evidence=ids)
+        return both if both.passed else found
 
-    def _extractive(
-        self, question: str, hits: Sequence[Hit], language: Language, name: str, sections: int = 1
-    ) -> Candidate:
+    def _extractive(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
         """The best article's own words, under the same checks; those of the two best when they fit about equally."""
-        spoken = [*hits[:sections], *(h for h in hits[sections:2] if close(hits[0], h))]
-        quoted = [hit.chunk for hit in spoken]
+        spoken = [hits[0], *(h for h in hits[1:2] if close(hits[0], h))]
+        text, checks, ids = self._quote(question, spoken, language, name)
+        features = retrieval_features(question, hits, self.statistics, language, text)
+        return Candidate("extractive", text, self._judge(hits)(features), checks, ids, features)
+
+    @staticmethod
+    def _quote(
+        question: str, spoken: Sequence[Hit], language: Language, name: str
+    ) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
+        """The words of one section or two, the checks on them and the ids of what is quoted: the first alone where both are too long."""
         passages = [quoted_text(question, h) for h in spoken]
         if sum(map(len, passages)) > MAX_REPLY:
-            spoken, quoted, passages = spoken[:1], quoted[:1], passages[:1]
+            spoken, passages = spoken[:1], passages[:1]
+        quoted = [hit.chunk for hit in spoken]
         if len(quoted) > 1:  # two answers side by side say what each is about
             apart = len({one.title for one in quoted}) > 1  # "it does not connect" of which product?
             passages = [headed(one, text, named=apart) for one, text in zip(quoted, passages, strict=True)]
         text = "\n".join(passages)
-        features = retrieval_features(question, hits, self.statistics, language, text)
         evidence = tuple(evidence_of(one) for one in quoted)
         checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
-        ids = tuple(one.id for one in quoted)
-        return Candidate("extractive", text, self._judge(hits)(features), checks, ids, features)
+        return text, checks, tuple(one.id for one in quoted)
 
     def _judge(self, hits: Sequence[Hit]) -> Logistic:
         """The model for what is known of the hits: a reranker has read them or not."""
@@ -537,12 +543,15 @@ class Answerer:
     def _strict(self, candidate: Candidate, hits: Sequence[Hit]) -> float:
         """Strict mode's threshold, in any mode, for what the candidate rests on."""
         risk = risk_of([hit.chunk for hit in hits if hit.chunk.id in candidate.evidence])
-        return self.fusion.threshold("reranked" if was_read(hits) else "retrieval", risk == "policy")
+        return self._strict_of(risk, was_read(hits))
+
+    def _strict_of(self, risk: str, read: bool) -> float:
+        return self.fusion.threshold("reranked" if read else "retrieval", risk == "policy")
 
     def _threshold(self, risk: str, read: bool) -> tuple[float | None, str | None]:
         if self.mode == "certified" and self.certificate is not None:
             return self.certificate.threshold(risk, self.drift.get(risk, 0)), self.certificate.id
-        return self.fusion.threshold("reranked" if read else "retrieval", risk == "policy"), None
+        return self._strict_of(risk, read), None
 
     def _ask_back(
         self,
