@@ -30,7 +30,6 @@ QUIET = {
     "RASA_TELEMETRY_ENABLED": "false",
     "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "PYTHONWARNINGS": "ignore",
     "CUDA_VISIBLE_DEVICES": "-1",  # the dialogue model is small; the graphics card is the generator's
 }
 ACTIONS = {"ACTIONS_WARM": "1"}  # load the articles at start, not at the first question
@@ -90,7 +89,7 @@ def tracker_url(settings: Settings) -> str:
 def dialogue_command(settings: Settings, model: Path) -> tuple[str, ...]:
     """`rasa run`, on loopback, with its API behind a token."""
     return (
-        *(sys.executable, "-m", "rasa", "run", "--enable-api"),
+        *quietly("rasa", "run", "--enable-api"),
         *("--interface", settings.dialogue.host, "--port", str(settings.dialogue.port)),
         *("--auth-token", settings.dialogue.token),
         *("--endpoints", "endpoints.yml", "--credentials", "credentials.yml"),
@@ -100,7 +99,12 @@ def dialogue_command(settings: Settings, model: Path) -> tuple[str, ...]:
 
 def actions_command(settings: Settings) -> tuple[str, ...]:
     """The action server, without loading Rasa. Its address comes from SANIC_HOST."""
-    return (sys.executable, "-m", "rasa_sdk", "--actions", "actions", "--port", str(settings.actions.port))
+    return quietly("rasa_sdk", "--actions", "actions", "--port", str(settings.actions.port))
+
+
+def quietly(module: str, *arguments: str) -> tuple[str, ...]:
+    """A foreign program, without the warnings of its libraries."""
+    return (sys.executable, "-m", "bot.quietly", module, *arguments)
 
 
 def kefu_command(name: str) -> tuple[str, ...]:
