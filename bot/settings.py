@@ -213,6 +213,11 @@ class GeneratorSettings(Program):
         None  # where shoppers read an article: "https://shop.example/help/{article}#{anchor}"
     )
 
+    @property
+    def packaged(self) -> bool:
+        """Whether Kefu's own server writes with the packaged weights."""
+        return self.model is None and self.base_url is None
+
     @field_validator("article_url")
     @classmethod
     def _known_places(cls, value: str | None) -> str | None:

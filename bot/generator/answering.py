@@ -19,7 +19,7 @@ import structlog
 
 from bot.exceptions import GeneratorError, KnowledgeError, NoReranker
 from bot.generator.certificate import Certificate
-from bot.generator.checks import MAX_REPLY, Check, run_checks
+from bot.generator.checks import MAX_REPLY, Check, check_copied, run_checks
 from bot.generator.client import Drafting, Generator, Reranking
 from bot.generator.confidence import (
     ChunkStatistics,
@@ -123,6 +123,7 @@ class Answerer:
         certificate: needed in mode "certified".
         phrases: whether the generator speaks; otherwise it only reads for the article's own words.
         drafts: replies written to one question where a reranker can choose among them.
+        copies: whether the generator has to keep to the articles' words, clause by clause.
         drift: how many alarms the drift monitor has raised, by risk class.
         always: ask the generator even where no reply of its could be let through, to measure it.
         notes: reasons that every decision carries.
@@ -139,6 +140,7 @@ class Answerer:
     max_tokens: int = 96
     phrases: bool = True
     drafts: int = 1
+    copies: bool = False
     always: bool = False
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -358,10 +360,13 @@ class Answerer:
     def _quote(
         question: str, spoken: Sequence[Hit], language: Language, name: str
     ) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
-        """The words of one section or two, the checks on them and the ids of what is quoted: the first alone where both are too long."""
+        """The words of one section or two, the checks on them and the ids of what is quoted: less of both where they are too
+        long, or the first alone."""
         passages = [quoted_text(question, h) for h in spoken]
+        if len(spoken) > 1 and sum(map(len, passages)) > MAX_REPLY:
+            passages = [quoted_text(question, h, brief=True) for h in spoken]
         if sum(map(len, passages)) > MAX_REPLY:
-            spoken, passages = spoken[:1], passages[:1]
+            spoken, passages = spoken[:1], [quoted_text(question, spoken[0])]
         quoted = [hit.chunk for hit in spoken]
         if len(quoted) > 1:  # two answers side by side say what each is about
             apart = len({one.title for one in quoted}) > 1  # "it does not connect" of which product?
@@ -410,6 +415,8 @@ class Answerer:
             checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
             if completion.finish == "length":
                 checks = (*checks, Check("complete", False, "cut off"))
+            if self.copies:
+                checks = (*checks, check_copied(text, evidence))
             checked[text] = checks
         answers = await self._read_replies(question, [*drafts]) if read else dict.fromkeys(drafts, 0.0)
         text = max(drafts, key=lambda one: (all(c.ok for c in checked[one]), answers[one]))

@@ -321,6 +321,22 @@ def check_grounded(reply: str, evidence: Sequence[Evidence], least: float = 0.5)
     return Check("grounded", share >= least, f"{share:.2f} of the words stand in the evidence")
 
 
+def check_copied(reply: str, evidence: Sequence[Evidence]) -> Check:
+    """Every clause stands word for word in a piece of evidence, courtesies left out.
+
+    For a model so small that it garbles what it does not copy; a larger one may say it in words of its own. Not one of
+    `run_checks`.
+    """
+    sources = [_squeeze(f"{e.title} {e.text}") for e in evidence]
+    own = (
+        clause.text.strip()
+        for clause in clauses_of(without_courtesy(reply))
+        if not any(_squeeze(clause.text) in source for source in sources)
+    )
+    found = next(own, "")
+    return Check("copied", not found, found)
+
+
 def run_checks(
     reply: str,
     evidence: Sequence[Evidence],

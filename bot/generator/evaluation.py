@@ -299,7 +299,7 @@ def run(
         answerer = Answerer(
             base.retriever(), base.chunks, Fusion.load(), generator=generator, mode="strict",
             max_tokens=settings.generator.max_tokens, phrases=settings.generator.phrases and not own_words,
-            drafts=settings.generator.drafts, always=True,
+            drafts=settings.generator.drafts, copies=settings.generator.packaged and url in (None, settings.generator.url), always=True,
         )  # fmt: skip
 
         async def ask() -> list[Outcome]:

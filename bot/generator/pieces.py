@@ -18,6 +18,7 @@ from bot.knowledge.passages import Passage, Section
 from bot.knowledge.retriever import Hit
 
 PASSAGES = 3  # of one section; figures in docs/confidence.md
+QUOTED_APART = 3.0  # log-odds by which the second passage that is quoted may be behind the first
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,21 @@ class Pieces:
     passages: tuple[Passage, ...] = ()
 
     def scored(self, scores: Sequence[float]) -> Hit:
-        """The hit with its log-odds as signal ``read``; of a long section the one or two best passages are kept as `passage`."""
-        best = max(scores)
+        """The hit with its log-odds as signal ``read``; of a long section the best passage is kept as `passage`, with the next
+        best where that is about as likely, and as `quote` where it is not much less likely."""
+        best, section = max(scores), self.section
         hit = replace(self.hit, signals={**self.hit.signals, "read": best})
-        if self.section is None:
+        if section is None:
             return hit
         ranked = sorted(zip(scores, self.passages, strict=True), key=lambda pair: -pair[0])
-        chosen = [passage for score, passage in ranked[:2] if best - score < CLOSE_READ]
-        said = self.section.text(chosen)
-        # The generator would see the first of the two only.
-        return replace(
-            hit, passage=said if len(said) <= MAX_EVIDENCE_CHARS else self.section.text(chosen[:1])
-        )
+
+        def within(apart: float) -> str:
+            return section.text([one for score, one in ranked[:2] if best - score < apart])
+
+        shown = within(CLOSE_READ)
+        if len(shown) > MAX_EVIDENCE_CHARS:  # the generator would see the beginning only
+            shown = section.text([ranked[0][1]])
+        return replace(hit, passage=shown, quote=within(QUOTED_APART))
 
 
 def _section(chunk: Chunk) -> Section:
@@ -55,12 +59,14 @@ def shown_text(chunk: Chunk) -> str:
     return plain_text(section.text(section.passages))
 
 
-def quoted_text(question: str, hit: Hit) -> str:
-    """The words of a hit that are said: what a reranker took for the answer, or the likeliest passage."""
-    if hit.passage is not None:
-        return plain_text(hit.passage)
+def quoted_text(question: str, hit: Hit, *, brief: bool = False) -> str:
+    """The words of a hit that are said: what a reranker took for the answer, or the two likeliest passages. `brief` leaves out the
+    one that is less likely to hold it."""
+    said = hit.passage if brief else hit.quote
+    if said is not None:
+        return plain_text(said)
     section = _section(hit.chunk)
-    return plain_text(section.text(section.likeliest(question, hit.sentences, 1)))
+    return plain_text(section.text(section.likeliest(question, hit.sentences, 1 if brief else 2)))
 
 
 def sentences_of(hit: Hit) -> list[str]:

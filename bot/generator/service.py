@@ -69,6 +69,7 @@ def load_answerer(settings: Settings, knowledge: Knowledge, generator: Generator
         max_tokens=section.max_tokens,
         phrases=section.phrases,
         drafts=section.drafts,
+        copies=section.packaged,
         notes=notes,
         versions=machine_versions(settings, knowledge),
     )

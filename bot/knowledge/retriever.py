@@ -36,6 +36,7 @@ class Hit:
             ``projection_standard``: by how many standard deviations it is above the mean.
         sentences: cosines of the chunk's sentences to the question, in order; empty where a retriever knows none.
         passage: of a long chunk, the words that a reranker took for the answer; None when it was not read in pieces.
+        quote: the same with the next likeliest passage, where the answer may stand in either.
     """
 
     chunk: Chunk
@@ -50,6 +51,7 @@ class Hit:
     signals: Mapping[str, float] = field(default_factory=dict)
     sentences: tuple[float, ...] = ()
     passage: str | None = None
+    quote: str | None = None
 
     @property
     def similarity(self) -> float:

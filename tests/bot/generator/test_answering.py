@@ -538,6 +538,30 @@ async def test_of_several_drafts_the_one_that_the_reranker_finds_to_answer_is_sa
     assert said == answer.text and "generated" == answer.decision.voice
 
 
+@pytest.mark.parametrize(
+    ("texts", "voice", "said"),
+    [
+        (
+            ["死人不收费。签收后7天内可以退货。", "签收后7天内可以退货。"],
+            "generated",
+            "签收后7天内可以退货。",
+        ),
+        (["死人不收费。签收后7天内可以退货。"], "extractive", "签收后7天内可以退货，商品须完好。"),
+    ],
+)
+async def test_what_a_small_generator_says_in_words_of_its_own_is_not_said(
+    texts: list[str], voice: str, said: str
+) -> None:
+    answerer = reading(None)
+    answerer.drafts, answerer.copies = 5, True
+    answerer.generator = Drafts(texts, {"死人": 9.0, "签收后7": 5.0})
+
+    answer = await answerer.answer("退货期限", language="zh")
+
+    assert ("answer", voice, said) == (answer.decision.decision, answer.decision.voice, answer.text)
+    assert ("generator_failed" in answer.decision.reasons) is ("extractive" == voice)
+
+
 class Copies(Drafts):
     """A small generator: of several sentences it says the wrong one, of one that one."""
 
@@ -728,6 +752,25 @@ async def test_of_a_long_section_the_passage_that_answers_is_said_and_shown_to_t
     assert "电池保修两年" in shown and "第0条" not in shown, (
         "its beginning is what a cut-off section would show"
     )
+
+
+async def test_two_long_sections_are_quoted_more_briefly_rather_than_one_alone() -> None:
+    clauses = "".join(
+        f"Clause {n} says what holds for goods of kind {n}, {'so and ' * 60}so. " for n in range(8)
+    )
+    chunks = [
+        chunk("one", "Batteries", f"The battery lasts two years. {clauses}The battery is then weak.", "en"),
+        chunk("two", "Chargers", f"The charger lasts one year. {clauses}The charger is then weak.", "en"),
+    ]
+    answerer = reading(None)
+    answerer.retriever = Listed(chunks)
+    answerer.chunks, answerer.phrases = chunks, False
+    answerer.generator = Reads({"lasts": 5.0, "then weak": 3.0})
+
+    answer = await answerer.answer("how long do battery and charger last", language="en")
+
+    assert 2 == len(answer.decision.evidence)
+    assert "two years" in answer.text and "one year" in answer.text and "then weak" not in answer.text
 
 
 async def test_a_table_is_quoted_row_by_row_and_passes_its_own_checks() -> None:

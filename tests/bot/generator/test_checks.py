@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.generator.checks import run_checks
+from bot.generator.checks import check_copied, run_checks
 from bot.generator.dialogues import make_dialogues
 from bot.generator.evidence import Evidence
 from bot.generator.values import find_values
@@ -72,6 +72,24 @@ def test_what_stands_in_the_evidence_passes(reply: str) -> None:
 )
 def test_what_does_not_is_vetoed_by_name(reply: str, check: str) -> None:
     assert check in failed(reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "own"),
+    [
+        ("7天内可以退货。", ""),
+        ("很抱歉给您带来不好的体验。7天内可以退货。", ""),  # courtesies are ours
+        ("死人不收费。7天内可以退货。", "死人不收费"),
+        ("七天内可以把货退。", "七天内可以把货退"),  # right, but in words of its own
+        ("Returns within 7 days.", ""),
+        ("Self-medication: returns within 7 days.", "Self-medication: returns within 7 days"),
+    ],
+)
+def test_a_model_that_copies_says_no_clause_of_its_own(reply: str, own: str) -> None:
+    evidence = [Evidence("a", "7天内可以退货，商品须完好。"), Evidence("b", "Returns within 7 days, unused.")]
+    found = check_copied(reply, evidence)
+
+    assert (not own, own) == (found.ok, found.detail)
 
 
 def test_a_reply_in_the_other_language_is_vetoed() -> None:

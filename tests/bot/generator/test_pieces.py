@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.generator.pieces import PASSAGES, pieces_of, scored, sentences_of
+from bot.generator.pieces import PASSAGES, QUOTED_APART, pieces_of, quoted_text, scored, sentences_of
 from bot.knowledge.articles import Chunk
 from bot.knowledge.retriever import Hit
 
@@ -56,6 +56,28 @@ def test_two_passages_that_answer_about_as_well_are_both_said_in_their_order() -
 
     assert read.passage is not None
     assert read.passage.index(first[:20]) < read.passage.index(last[-10:])
+
+
+@pytest.mark.parametrize(("behind", "both"), [(QUOTED_APART - 0.1, True), (QUOTED_APART + 0.1, False)])
+def test_a_passage_that_is_not_much_less_likely_is_quoted_beside_the_one_that_the_generator_reads(
+    behind: float, both: bool
+) -> None:
+    one = pieces_of("电池保修多久", hit(LONG))
+    read = one.scored([4.0 - behind, -2.0, 4.0])
+    quoted, brief = (quoted_text("电池保修多久", read, brief=brief) for brief in (False, True))
+    second = one.documents[0].partition(": ")[2][:20]
+
+    assert read.passage is not None and second not in read.passage and second not in brief
+    assert "电池保修两年" in quoted and "电池保修两年" in brief
+    assert (second in quoted) is both
+
+
+def test_where_nobody_has_read_the_two_likeliest_passages_are_quoted() -> None:
+    unread = hit("电池用后请充电。" + LONG)
+    quoted, brief = (quoted_text("电池保修多久", unread, brief=brief) for brief in (False, True))
+
+    assert quoted.startswith("电池用后请充电。") and quoted.endswith("电池保修两年。")
+    assert brief.endswith("电池保修两年。") and "充电" not in brief
 
 
 def test_lines_that_talk_to_the_assistant_are_in_no_passage() -> None:
