@@ -20,7 +20,7 @@ import structlog
 from bot.exceptions import GeneratorError, KnowledgeError, NoReranker
 from bot.generator.certificate import Certificate
 from bot.generator.checks import MAX_REPLY, Check, check_copied, run_checks
-from bot.generator.client import Drafting, Generator, Reranking
+from bot.generator.client import Completion, Drafting, Generator, Reranking
 from bot.generator.confidence import (
     ChunkStatistics,
     Decision,
@@ -40,7 +40,7 @@ from bot.generator.injection import looks_like_injection, without_injection
 from bot.generator.ordering import ANSWERS, READ, READ_ON, about, close, none_answers, reordered, was_read
 from bot.generator.pieces import document_of, pieces_of, quoted_text, scored, sentences_of, shown_text
 from bot.generator.products import products_left_open
-from bot.generator.prompt import build_messages, document
+from bot.generator.prompt import Message, build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import overlap
 from bot.knowledge.articles import Chunk
@@ -391,24 +391,9 @@ class Answerer:
         history: Sequence[Turn],
         extractive: Candidate,
     ) -> Candidate:
-        assert self.generator is not None, "the caller checked that there is a generator"
         shown = hits[: EVIDENCE_READ if was_read(hits) else EVIDENCE]
         evidence = [evidence_of(h.chunk) for h in shown]
-        told = [replace(e, text=h.passage or e.text) for e, h in zip(evidence, shown, strict=True)]
-        said = [(t.shopper, t.kefu) for t in history if t.kefu]
-        messages = build_messages(question, told, language=language, history=said)
-        read = was_read(hits)
-        if read and self.drafts > 1 and isinstance(self.generator, Drafting):
-            written = await self.generator.drafts(messages, max_tokens=self.max_tokens, count=self.drafts)
-            try:
-                if nearest := await self._nearest_sentence(query, shown[0]):
-                    closer = [replace(told[0], text=nearest)]
-                    messages = build_messages(question, closer, language=language, history=said)
-                    written.append(await self.generator.complete(messages, max_tokens=self.max_tokens))
-            except GeneratorError as exc:  # busy, say; what is written already can still be chosen from
-                log.info("one_draft_missing", reason=str(exc))
-        else:
-            written = [await self.generator.complete(messages, max_tokens=self.max_tokens)]
+        written = await self._written(question, query, shown, evidence, language, history)
         drafts = {without_list_mark(one.text): one for one in reversed(written)}
         checked = {}
         for text, completion in drafts.items():
@@ -418,19 +403,53 @@ class Answerer:
             if self.copies:
                 checks = (*checks, check_copied(text, evidence))
             checked[text] = checks
-        answers = await self._read_replies(question, [*drafts]) if read else dict.fromkeys(drafts, 0.0)
-        text = max(drafts, key=lambda one: (all(c.ok for c in checked[one]), answers[one]))
+        passed = [text for text in drafts if all(c.ok for c in checked[text])]
+        read = was_read(hits)
+        answers = await self._read_replies(question, passed) if read and passed else {}
+        text = max(passed or drafts, key=lambda one: answers.get(one, DOES_NOT_ANSWER))
         chosen = max(shown, key=lambda h: overlap(text, " ".join((*h.chunk.heading_path, h.chunk.text))))
         ordered = sorted(hits, key=lambda h: h.chunk.id != chosen.chunk.id)
         features = retrieval_features(query, ordered, self.statistics, language, text)
         features |= generation_features(text, drafts[text].tokens, question, extractive.text)
         features["same_chunk"] = float(chosen.chunk.id == extractive.evidence[0])
         if read:
-            features["reply_read"] = answers[text]
-            features["read"] = min(features.get("read", answers[text]), answers[text])
+            features["reply_read"] = answers.get(text, DOES_NOT_ANSWER)
+            features["read"] = min(features.get("read", features["reply_read"]), features["reply_read"])
         model = self.fusion.generated if self.fusion.generated and read else self._judge(hits)
         ids = (chosen.chunk.id, *(h.chunk.id for h in shown if h.chunk.id != chosen.chunk.id))
         return Candidate("generated", text, model(features), checked[text], ids, features)
+
+    async def _written(
+        self,
+        question: str,
+        query: str,
+        shown: Sequence[Hit],
+        evidence: Sequence[Evidence],
+        language: Language,
+        history: Sequence[Turn],
+    ) -> list[Completion]:
+        """One reply; where a reranker can choose, several, and one to the likeliest sentence of the section.
+
+        Raises:
+            GeneratorError: nothing was written.
+        """
+        assert self.generator is not None, "the caller checked that there is a generator"
+        said = [(t.shopper, t.kefu) for t in history if t.kefu]
+
+        def asking(texts: Sequence[Evidence]) -> list[Message]:
+            return build_messages(question, texts, language=language, history=said)
+
+        told = [replace(e, text=h.passage or e.text) for e, h in zip(evidence, shown, strict=True)]
+        if not (was_read(shown) and self.drafts > 1 and isinstance(self.generator, Drafting)):
+            return [await self.generator.complete(asking(told), max_tokens=self.max_tokens)]
+        written = await self.generator.drafts(asking(told), max_tokens=self.max_tokens, count=self.drafts)
+        try:
+            if nearest := await self._nearest_sentence(query, shown[0]):
+                closer = asking([replace(told[0], text=nearest)])
+                written.append(await self.generator.complete(closer, max_tokens=self.max_tokens))
+        except GeneratorError as exc:  # busy, say; what is written already can still be chosen from
+            log.info("one_draft_missing", reason=str(exc))
+        return written
 
     async def _nearest_sentence(self, query: str, hit: Hit) -> str | None:
         """The sentence of a section that a reranker takes for the answer; None when there is nothing to choose from.
@@ -448,17 +467,14 @@ class Answerer:
         return max(zip(scores, sentences, strict=True))[1]
 
     async def _read_replies(self, question: str, replies: Sequence[str]) -> dict[str, float]:
-        """Log-odds that each reply itself answers the question; what cannot be judged does not."""
+        """Log-odds that each reply itself answers the question; none where the reranker fails."""
         assert isinstance(self.generator, Reranking), "only a generator that reranks has read the hits"
-        said = [text for text in replies if text]
-        scores: list[float] = []
         try:
-            scores = (
-                await self.generator.rerank(question, [document("", text) for text in said]) if said else []
-            )
+            scores = await self.generator.rerank(question, [document("", text) for text in replies])
         except GeneratorError as exc:
             log.info("replies_not_read", reason=str(exc))
-        return dict.fromkeys(replies, DOES_NOT_ANSWER) | dict(zip(said, scores, strict=False))
+            return {}
+        return dict(zip(replies, scores, strict=True))
 
     # -- the decision
 
