@@ -1,7 +1,7 @@
 """Run a foreign program's module without its libraries' warnings: `python -m bot.quietly rasa run ...`.
 
-Sanic switches deprecation warnings on again when it is imported, whatever PYTHONWARNINGS says, and then TensorFlow, Keras and
-Matplotlib bury the address of the chat under what only their authors can mend.
+Sanic, Rasa and pyparsing switch warnings on again when they are imported, whatever PYTHONWARNINGS says, and bury the address of the
+chat under what only their authors can mend.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import runpy
 import sys
 import warnings
 
-import sanic.app  # noqa: F401  before our filter: it puts one of its own in front
-
 
 def main() -> None:
     del sys.argv[0]  # the module finds its own arguments, its name before them
-    warnings.simplefilter("ignore")
+    warnings.showwarning = lambda *_, **__: None
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
