@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
 import structlog
 
@@ -44,8 +45,12 @@ from bot.generator.prompt import Message, build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import overlap
 from bot.knowledge.articles import Chunk
+from bot.knowledge.passages import split_sentences
 from bot.knowledge.retriever import Hit, Retriever
 from bot.message import Language
+from bot.noisy_channel import NoisyChannel
+from bot.normalise import normalise as normalise_message
+from bot.pinyin import is_pinyin
 
 log = structlog.get_logger()
 BACKGROUND = 20  # hits fetched; the ones after the best are the background of its score
@@ -169,6 +174,8 @@ class Answerer:
         """
         began = time.perf_counter()
         steered = looks_like_injection(question)
+        question = await asyncio.to_thread(self._spelt, question, language)
+        steered = steered or looks_like_injection(question)
         history = [turn for turn in history if not looks_like_injection(turn.shopper)]
         facts = [replace(f, text=without_injection(f.text)) for f in facts]
         try:
@@ -217,6 +224,24 @@ class Answerer:
             except (GeneratorError, TimeoutError):
                 reasons.append("generator_failed")
         return self._decide(question, language, hits, candidates, history, reasons, began, able)
+
+    @cached_property
+    def _channel(self) -> NoisyChannel:
+        """How this shop's articles write what is typed in pinyin."""
+        return NoisyChannel.learn(
+            normalise_message(line)
+            for chunk in self.chunks
+            if chunk.language == "zh"
+            for line in (*chunk.heading_path, *split_sentences(chunk.text))
+        )
+
+    def _spelt(self, question: str, language: Language) -> str:
+        """A Chinese question with its pinyin in characters: "tuikuan 几天到". A search would pass over the word that matters."""
+        words = re.findall(r"[a-z]+", question.lower())
+        new = [word for word in words if not self.statistics.known(word, "zh")]
+        if language != "zh" or not any(map(is_pinyin, (" ".join(new), *new))):
+            return question
+        return self._channel.read(normalise_message(question))
 
     async def _find(
         self, query: str, language: Language, product: str | None, at: date | None, facts: Sequence[Evidence]

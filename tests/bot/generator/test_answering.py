@@ -16,7 +16,7 @@ from bot.generator.answering import Answerer, stands_in, without_list_mark
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
-from bot.generator.confidence import Fusion, Logistic, TokenScore, named_things
+from bot.generator.confidence import ChunkStatistics, Fusion, Logistic, TokenScore, named_things
 from bot.generator.history import Turn
 from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk
@@ -771,6 +771,30 @@ async def test_two_long_sections_are_quoted_more_briefly_rather_than_one_alone()
 
     assert 2 == len(answer.decision.evidence)
     assert "two years" in answer.text and "one year" in answer.text and "then weak" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("tuikuan几天到", "refunds/zh#1"),
+        ("tui kuan ji tian dao", "refunds/zh#1"),
+        ("Kuaidi几天到", "delivery/zh#1"),
+        ("tuiwen几天到", "name/zh#1"),  # a name that the articles know
+    ],
+)
+async def test_pinyin_is_looked_up_as_the_articles_would_write_it(question: str, found: str) -> None:
+    chunks = [
+        chunk("delivery", "快递几天到", "快递三天到。快递到了会通知您，快递员先打电话。"),
+        chunk("refunds", "退款几天到", "退款五天到。退款到了会通知您，退款原路退回。"),
+        chunk("name", "Tuiwen是什么", "Tuiwen是一种面料，推文社出品。推文、推文、推文。"),
+    ]
+    answerer = kefu(strict=0.1)
+    answerer.retriever, answerer.chunks = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})), chunks
+    answerer.statistics = ChunkStatistics(chunks)
+
+    answer = await answerer.answer(question, language="zh")
+
+    assert found == answer.hits[0].chunk.id, answer.hits[0]
 
 
 async def test_a_table_is_quoted_row_by_row_and_passes_its_own_checks() -> None:
