@@ -20,7 +20,7 @@ from bot.generator import reranker_training as training
 from bot.generator.finetune import finetune
 from bot.generator.model import Loaded, merge_adapter
 from bot.generator.pieces import document_of
-from bot.generator.reranker import RERANKER, ReadingPlan, Reranker, load_reranker
+from bot.generator.reranker import RERANKER, TOGETHER, ReadingPlan, Reranker, load_reranker
 from bot.generator.reranker_training import Reading, align_head, read_pairs, score_trunks, train_reranker
 from bot.generator.shops import FOLDER, held_out, read_shop, shop_files
 from bot.generator.trunks import Trunk, lessons_of, trunks_of
@@ -80,6 +80,7 @@ def test_sections_of_different_length_score_as_they_would_alone(small: Any) -> N
         "A: short.",
         "B: a good deal longer than the first one, so that it is padded.",
         "C: 中文的段落。",
+        *(f"D: {'one ' * n}more" for n in range(TOGETHER)),
     ]
 
     together = reranker.score("which one", documents)
