@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
 
 import structlog
 
@@ -45,12 +44,9 @@ from bot.generator.prompt import Message, build_messages, document
 from bot.generator.values import normalise
 from bot.generator.wording import overlap
 from bot.knowledge.articles import Chunk
-from bot.knowledge.passages import split_sentences
 from bot.knowledge.retriever import Hit, Retriever
+from bot.knowledge.spelling import Spelling
 from bot.message import Language
-from bot.noisy_channel import NoisyChannel
-from bot.normalise import normalise as normalise_message
-from bot.pinyin import is_pinyin
 
 log = structlog.get_logger()
 BACKGROUND = 20  # hits fetched; the ones after the best are the background of its score
@@ -150,9 +146,11 @@ class Answerer:
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     statistics: ChunkStatistics = field(init=False)
+    spelling: Spelling = field(init=False)
 
     def __post_init__(self) -> None:
         self.statistics = ChunkStatistics(self.chunks)
+        self.spelling = Spelling(self.chunks)
 
     async def answer(
         self,
@@ -174,8 +172,9 @@ class Answerer:
         """
         began = time.perf_counter()
         steered = looks_like_injection(question)
-        question = await asyncio.to_thread(self._spelt, question, language)
-        steered = steered or looks_like_injection(question)
+        if language == "zh" and self.spelling.has_pinyin(question):
+            question = await asyncio.to_thread(self.spelling.in_characters, question)
+            steered = steered or looks_like_injection(question)
         history = [turn for turn in history if not looks_like_injection(turn.shopper)]
         facts = [replace(f, text=without_injection(f.text)) for f in facts]
         try:
@@ -224,24 +223,6 @@ class Answerer:
             except (GeneratorError, TimeoutError):
                 reasons.append("generator_failed")
         return self._decide(question, language, hits, candidates, history, reasons, began, able)
-
-    @cached_property
-    def _channel(self) -> NoisyChannel:
-        """How this shop's articles write what is typed in pinyin."""
-        return NoisyChannel.learn(
-            normalise_message(line)
-            for chunk in self.chunks
-            if chunk.language == "zh"
-            for line in (*chunk.heading_path, *split_sentences(chunk.text))
-        )
-
-    def _spelt(self, question: str, language: Language) -> str:
-        """A Chinese question with its pinyin in characters: "tuikuan 几天到". A search would pass over the word that matters."""
-        words = re.findall(r"[a-z]+", question.lower())
-        new = [word for word in words if not self.statistics.known(word, "zh")]
-        if language != "zh" or not any(map(is_pinyin, (" ".join(new), *new))):
-            return question
-        return self._channel.read(normalise_message(question))
 
     async def _find(
         self, query: str, language: Language, product: str | None, at: date | None, facts: Sequence[Evidence]
@@ -389,9 +370,9 @@ class Answerer:
         long, or the first alone."""
         passages = [quoted_text(question, h) for h in spoken]
         if len(spoken) > 1 and sum(map(len, passages)) > MAX_REPLY:
-            passages = [quoted_text(question, h, brief=True) for h in spoken]
-        if sum(map(len, passages)) > MAX_REPLY:
-            spoken, passages = spoken[:1], [quoted_text(question, spoken[0])]
+            brief = [quoted_text(question, h, brief=True) for h in spoken]
+            fits = sum(map(len, brief)) <= MAX_REPLY
+            spoken, passages = (spoken, brief) if fits else (spoken[:1], passages[:1])
         quoted = [hit.chunk for hit in spoken]
         if len(quoted) > 1:  # two answers side by side say what each is about
             apart = len({one.title for one in quoted}) > 1  # "it does not connect" of which product?

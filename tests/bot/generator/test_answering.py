@@ -16,13 +16,14 @@ from bot.generator.answering import Answerer, stands_in, without_list_mark
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
-from bot.generator.confidence import ChunkStatistics, Fusion, Logistic, TokenScore, named_things
+from bot.generator.confidence import Fusion, Logistic, TokenScore, named_things
 from bot.generator.history import Turn
 from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk
 from bot.knowledge.hybrid import Fusion as Ranks
 from bot.knowledge.hybrid import HybridRetriever
 from bot.knowledge.retriever import Hit
+from bot.knowledge.spelling import Spelling
 from bot.message import Language
 
 COVERED = Logistic(("covered",), (0.5,), (0.2,), (2.0,), 0.0)  # p grows with the words the chunk knows
@@ -790,7 +791,7 @@ async def test_pinyin_is_looked_up_as_the_articles_would_write_it(question: str,
     ]
     answerer = kefu(strict=0.1)
     answerer.retriever, answerer.chunks = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})), chunks
-    answerer.statistics = ChunkStatistics(chunks)
+    answerer.spelling = Spelling(chunks)
 
     answer = await answerer.answer(question, language="zh")
 

@@ -14,8 +14,6 @@ from bot.generator.evidence import Evidence
 from bot.generator.history import Turn
 from bot.generator.prompt import document
 from bot.generator.reranker import load_reranker
-from bot.generator.reranker_training import score_trunks
-from bot.generator.trunks import Trunk
 from bot.message import Language
 from bot.orders.sentences import order_sentences
 from bot.settings import PROJECT_ROOT
@@ -180,14 +178,8 @@ def test_the_packaged_reranker_tells_which_sentence_of_an_order_answers(language
 
     strict = Fusion.load().strict
 
-    texts = [*(q for q, _ in questions["ask"]), *questions["other"]]
-    # Every sentence is read once for all questions: a sixth of the time.
-    trunks = [Trunk(text, tuple((q, False) for q in texts)) for _, text in facts]
-    columns = zip(*score_trunks(reranker, trunks), strict=True)
-    read = dict(zip(texts, columns, strict=True))
-
     def said(question: str) -> list[str]:
-        scores = read[question]
+        scores = reranker.score(question, [text for _, text in facts])
         if 1 / (1 + math.exp(-max(scores))) < strict:
             return []
         return [name for (name, _), s in zip(facts, scores, strict=True) if max(scores) - s < FACTS_CLOSE]

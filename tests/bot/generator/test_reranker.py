@@ -354,9 +354,7 @@ def test_the_shipped_reranker_reads_shops_it_never_saw() -> None:
     unseen = [p for p in shop_files() if held_out(p)]
     for language in ("zh", "en"):
         shop = next(s for s in map(read_shop, unseen) if s.language == language)
-        chunks = shop.chunks[:8]
-        asked = [q for q in shop.questions if q.kind == "outside" or {c.id for c in chunks} & {*q.evidence}]
-        found = read_pairs(reranker, [replace(shop, chunks=chunks, questions=tuple(asked))])
+        found = read_pairs(reranker, [replace(shop, chunks=shop.chunks[:8])])
 
         assert found.figures["auroc"] > 0.8
 
