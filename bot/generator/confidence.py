@@ -68,6 +68,11 @@ _ASKS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("url", re.compile(r"网址|链接|官网|website|\blink\b|\burl\b", re.I), ("url", "email")),
     ("many", re.compile(r"几次|几件|多少个|几个|多大|多重|多高|how many|how big|how heavy|how often", re.I), ("number", "minutes", "months", "money", "percent")),
 )  # fmt: skip
+# What answers "when are you open?" without a time of day.
+_ALWAYS_OPEN = re.compile(
+    r"全天|昼夜|(?:24|二十四)\s?小时|随时都?(?:在|有人)|\b24 hours\b|\b24/7\b|around the clock|day and night|\ball day\b",
+    re.I,
+)
 _NAMED = re.compile(
     r"\b(?=[A-Za-z0-9-]*\d)(?=[A-Za-z0-9-]*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b|(?<![.!?] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b"
 )
@@ -98,6 +103,8 @@ def kind_match(question: str, text: str) -> float:
     if asked[0] in ("money", "percent") and re.search(
         r"免费|包邮|不收|无需|\bfree\b|no (?:charge|fee|cost)", text, re.I
     ):
+        return 1.0
+    if asked[0] == "time" and _ALWAYS_OPEN.search(text):
         return 1.0
     return -1.0
 
