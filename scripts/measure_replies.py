@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from bot.generator.answering import without_list_mark
+from bot.generator.answering import plain_reply
 from bot.generator.checks import run_checks
 from bot.generator.dialogues import Dialogue
 from bot.generator.evidence import Evidence
@@ -99,7 +99,7 @@ def replies(loaded: Loaded, text: str, temperature: float) -> list[str]:
                 cache.batch_select_indices(torch.tensor(left, device=loaded.device))
             going = [going[i] for i in left]
             logits = model(input_ids=drawn[left], past_key_values=cache, use_cache=True).logits[:, -1]
-    return [without_list_mark(loaded.decode(row)) for row in rows]
+    return [plain_reply(loaded.decode(row)) for row in rows]
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import structlog
 
 from bot.exceptions import GeneratorError, KnowledgeError, NoReranker
 from bot.generator.certificate import Certificate
-from bot.generator.checks import MAX_REPLY, Check, check_copied, run_checks
+from bot.generator.checks import MAX_REPLY, Check, check_copied, check_limits, run_checks
 from bot.generator.client import Completion, Drafting, Generator, Reranking
 from bot.generator.confidence import (
     ChunkStatistics,
@@ -61,6 +61,9 @@ UNRELATED = 0.25  # below this p, neither a question back nor a generated reply 
 STOPPED = frozenset(
     ["check_failed", "other_language", "repeated", "product_unknown", "value_missing", "low_confidence", "uncertified", "drift"]
 )  # fmt: skip
+_BETWEEN_CHINESE = re.compile(
+    r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uff65])[ \t]+(?=[\u3000-\u303f\u4e00-\u9fff\uff00-\uff65])"
+)
 POLICY_RISKS = frozenset({"policy", "money", "refund", "payment", "legal", "high"})
 
 
@@ -400,20 +403,21 @@ class Answerer:
         shown = hits[: EVIDENCE_READ if was_read(hits) else EVIDENCE]
         evidence = [evidence_of(h.chunk) for h in shown]
         written = await self._written(question, query, shown, evidence, language, history)
-        drafts = {without_list_mark(one.text): one for one in reversed(written)}
+        drafts = {plain_reply(one.text): one for one in reversed(written)}
         checked = {}
         for text, completion in drafts.items():
             checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
             if completion.finish == "length":
                 checks = (*checks, Check("complete", False, "cut off"))
             if self.copies:
-                checks = (*checks, check_copied(text, evidence))
+                quoted = quoted_text(question, self._source(text, shown))
+                checks = (*checks, check_copied(text, evidence), check_limits(text, quoted))
             checked[text] = checks
         passed = [text for text in drafts if all(c.ok for c in checked[text])]
         read = was_read(hits)
         answers = await self._read_replies(question, passed) if read and passed else {}
         text = max(passed or drafts, key=lambda one: answers.get(one, DOES_NOT_ANSWER))
-        chosen = max(shown, key=lambda h: overlap(text, " ".join((*h.chunk.heading_path, h.chunk.text))))
+        chosen = self._source(text, shown)
         ordered = sorted(hits, key=lambda h: h.chunk.id != chosen.chunk.id)
         features = retrieval_features(query, ordered, self.statistics, language, text)
         features |= generation_features(text, drafts[text].tokens, question, extractive.text)
@@ -424,6 +428,11 @@ class Answerer:
         model = self.fusion.generated if self.fusion.generated and read else self._judge(hits)
         ids = (chosen.chunk.id, *(h.chunk.id for h in shown if h.chunk.id != chosen.chunk.id))
         return Candidate("generated", text, model(features), checked[text], ids, features)
+
+    @staticmethod
+    def _source(text: str, shown: Sequence[Hit]) -> Hit:
+        """The hit that a reply shares most words with."""
+        return max(shown, key=lambda h: overlap(text, " ".join((*h.chunk.heading_path, h.chunk.text))))
 
     async def _written(
         self,
@@ -651,9 +660,10 @@ def choose(question: str, candidates: Sequence[Candidate]) -> Candidate:
     return extractive if unsure and not same else generated
 
 
-def without_list_mark(reply: str) -> str:
-    """A reply without the mark of the list it was taken from: a lone "1." in front says nothing."""
-    text = reply.strip()
+def plain_reply(reply: str) -> str:
+    """A reply without what was no part of what it says: blank lines, spaces between Chinese sentences, and the mark of the list
+    it was taken from, since a lone "1." in front says nothing."""
+    text = _BETWEEN_CHINESE.sub("", re.sub(r"\n\s*\n", "\n", reply.strip()))
     marks = re.findall(r"(?m)^(?:\d{1,2}(?:[.)．][ \t]+|、[ \t]*)|[-*•][ \t]+)", text)
     return text[len(marks[0]) :] if len(marks) == 1 and text.startswith(marks[0]) else text
 

@@ -321,13 +321,20 @@ def check_grounded(reply: str, evidence: Sequence[Evidence], least: float = 0.5)
     return Check("grounded", share >= least, f"{share:.2f} of the words stand in the evidence")
 
 
+_LIMITS = re.compile(
+    r"[不没未无勿别非仅只除但若]|否则|必须|如果"
+    r"|\b(?:not|no|none|nor|never|cannot|only|unless|except|but|however|if|until|without|must|otherwise)\b|n['’]t\b",
+    re.I,
+)
+
+
 def check_copied(reply: str, evidence: Sequence[Evidence]) -> Check:
     """Every clause stands word for word in a piece of evidence, courtesies left out.
 
     For a model so small that it garbles what it does not copy; a larger one may say it in words of its own. Not one of
     `run_checks`.
     """
-    sources = [_squeeze(f"{e.title} {e.text}") for e in evidence]
+    sources = [_squeeze(e.text) for e in evidence]
     own = (
         clause.text.strip()
         for clause in clauses_of(without_courtesy(reply))
@@ -335,6 +342,22 @@ def check_copied(reply: str, evidence: Sequence[Evidence]) -> Check:
     )
     found = next(own, "")
     return Check("copied", not found, found)
+
+
+def check_limits(reply: str, quoted: str) -> Check:
+    """A reply copied from a passage leaves none of its limits out: no clause with "not", "only", "except" or "if".
+
+    "May I wash the pillow?" - "The cover can be washed." was all copied, and the core must not be. Which limit bears on the question
+    is more than a small model can tell, so where one is left out the passage itself is the better answer. Not one of `run_checks`.
+    """
+    said = _squeeze(reply)
+    left_out = (
+        clause.text.strip()
+        for clause in clauses_of(quoted)
+        if _LIMITS.search(clause.text) and _squeeze(clause.text) not in said
+    )
+    found = next(left_out, "")
+    return Check("limits", not found, found)
 
 
 def run_checks(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.exceptions import GeneratorError, NoReranker
-from bot.generator.answering import Answerer, stands_in, without_list_mark
+from bot.generator.answering import Answerer, plain_reply, stands_in
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
@@ -319,10 +319,13 @@ async def test_a_reranker_that_is_busy_is_waited_for_once() -> None:
         ("**7天**内可以退货。", "**7天**内可以退货。"),
         ("3.5 kg in all.", "3.5 kg in all."),
         ("1. Press.\n2. Wait.", "1. Press.\n2. Wait."),
+        ("会。 今年得到的积分，明年清零。", "会。今年得到的积分，明年清零。"),
+        ("能兑现吗？\n\n不能。\n \n也不能转卖。", "能兑现吗？\n不能。\n也不能转卖。"),
+        ("白色 XL 码 有货，Type-C 线另买。", "白色 XL 码有货，Type-C 线另买。"),
     ],
 )
-def test_only_the_mark_of_a_list_is_taken_off(reply: str, kept: str) -> None:
-    assert kept == without_list_mark(reply)
+def test_what_is_no_part_of_a_reply_is_taken_off(reply: str, kept: str) -> None:
+    assert kept == plain_reply(reply)
 
 
 async def test_a_message_that_steered_is_not_shown_to_the_generator_later() -> None:
@@ -561,6 +564,25 @@ async def test_what_a_small_generator_says_in_words_of_its_own_is_not_said(
 
     assert ("answer", voice, said) == (answer.decision.decision, answer.decision.voice, answer.text)
     assert ("generator_failed" in answer.decision.reasons) is ("extractive" == voice)
+
+
+@pytest.mark.parametrize(
+    ("drafts", "said"),
+    [
+        (["枕套可以机洗。"], "枕芯不能水洗，会掉渣。枕套可以机洗。晾在阴凉处。"),
+        (["枕套可以机洗。", "枕芯不能水洗，会掉渣。枕套可以机洗。"], "枕芯不能水洗，会掉渣。枕套可以机洗。"),
+    ],
+)
+async def test_a_copied_reply_that_leaves_a_limit_out_is_not_said(drafts: list[str], said: str) -> None:
+    chunks = [chunk("pillow", "枕头机洗", "枕芯不能水洗，会掉渣。枕套可以机洗。晾在阴凉处。"), *CHUNKS]
+    answerer = reading(None)
+    answerer.retriever = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0}))
+    answerer.chunks, answerer.drafts, answerer.copies = chunks, 5, True
+    answerer.generator = Drafts(drafts, {"枕": 5.0})
+
+    answer = await answerer.answer("枕头机洗", language="zh")
+
+    assert ("answer", said) == (answer.decision.decision, answer.text)
 
 
 class Copies(Drafts):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.generator.checks import check_copied, run_checks
+from bot.generator.checks import check_copied, check_limits, run_checks
 from bot.generator.dialogues import make_dialogues
 from bot.generator.evidence import Evidence
 from bot.generator.values import find_values
@@ -90,6 +90,29 @@ def test_a_model_that_copies_says_no_clause_of_its_own(reply: str, own: str) -> 
     found = check_copied(reply, evidence)
 
     assert (not own, own) == (found.ok, found.detail)
+
+
+def test_a_heading_alone_is_no_evidence_for_what_copies() -> None:
+    assert not check_copied("能机洗吗？枕套可以机洗。", [Evidence("a", "枕套可以机洗。", "能机洗吗？")]).ok
+
+
+@pytest.mark.parametrize(
+    ("reply", "quoted", "left_out"),
+    [
+        ("枕套可以机洗。", "枕芯不能水洗，会掉渣；枕套可以机洗。", "枕芯不能水洗"),
+        ("只开机没激活的可以退。", "激活后不支持无理由退货。只开机没激活的可以退。", "激活后不支持无理由退货"),
+        ("Faulty items can be returned.", "Once opened it cannot be returned. Faulty items can be returned.", "Once opened it cannot be returned"),
+        ("Tighten the feet.", "Tighten the feet. Send it back if it still wobbles.", "if it still wobbles"),
+        ("We refund you.", "We refund you. A refund goes to the buyer only.", "A refund goes to the buyer only"),
+        ("签收后7天内可以退货。", "签收后7天内可以退货。 退款3个工作日到账。", ""),  # nothing that limits
+        ("枕芯不能水洗；枕套可以机洗。", "枕芯不能水洗，会掉渣；枕套可以机洗。", ""),
+        ("Once opened it cannot be returned.", "Once opened, it cannot be returned. It costs ¥8.", ""),
+    ],
+)  # fmt: skip
+def test_a_copied_reply_leaves_no_limit_out(reply: str, quoted: str, left_out: str) -> None:
+    found = check_limits(reply, quoted)
+
+    assert (not left_out, left_out) == (found.ok, found.detail)
 
 
 def test_a_reply_in_the_other_language_is_vetoed() -> None:
