@@ -27,7 +27,7 @@ from actions.replies import button, hand_over, say
 from actions.turn import Turn, read_turn
 from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import KefuError
-from bot.generator.answering import Answer
+from bot.generator.answering import UNRELATED, Answer
 from bot.generator.confidence import Decision
 from bot.generator.evidence import Evidence
 from bot.generator.history import Turn as Exchange
@@ -163,8 +163,13 @@ class ActionAnswer(Action):
         busy = form is not None or bool((tracker.active_loop or {}).get("name"))
         if busy and (not found.decided or (form is not None and verdict != "answer")):
             # A question in passing does not take the shopper away from what they want done.
-            said = question if len(question) <= QUOTED else question[:QUOTED] + "…"
-            say(dispatcher, "answer_unsure", language, question=said, buttons=[person_button(language)])
+            say(
+                dispatcher,
+                "answer_unsure",
+                language,
+                question=quoted(question),
+                buttons=[person_button(language)],
+            )
             return [FollowupAction(form)] if form is not None else []
         known = {} if found.decided else await known_facts(found.grant, found.order)
         if found.number and not found.decided:
@@ -182,22 +187,45 @@ def worth_looking_up(turn: Turn) -> bool:
 
 
 async def answer_if_sure(
-    service: AnswerService, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn, *, ask_back: bool
+    service: AnswerService,
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    turn: Turn,
+    *,
+    ask_back: bool,
+    in_doubt: str | None = None,
 ) -> bool:
-    """Answer what nobody routed to the articles, if it may be answered alone; whether it was.
+    """Answer what nobody routed to the articles, if it may be answered alone; whether anything was said.
 
     Args:
         ask_back: whether the question which product is meant may take the answer's place.
+        in_doubt: a response that offers a person, said where an article comes near but not near enough.
 
     Only from a section that a reranker has read: what is no question for the articles has a section that lies near all
     the same, and a search alone cannot tell. A doubt is no reason for a person here, for the same reason.
     """
     found = await look_up(service, tracker, turn, turn.text)
     allowed = ("answer", "clarify") if ask_back else ("answer",)
-    if found.answer.decision.decision not in allowed or not found.read:
+    if not found.read:
         return False
-    speak(dispatcher, found, tracker, turn, turn.text)
+    if found.answer.decision.decision in allowed:
+        speak(dispatcher, found, tracker, turn, turn.text)
+        return True
+    if in_doubt is None or found.answer.decision.p_correct < UNRELATED:
+        return False
+    say(
+        dispatcher,
+        in_doubt,
+        turn.language,
+        question=quoted(turn.text),
+        buttons=[person_button(turn.language)],
+    )
     return True
+
+
+def quoted(question: str) -> str:
+    """A question as it is said again: not all of a long one."""
+    return question if len(question) <= QUOTED else question[:QUOTED] + "…"
 
 
 def speak(

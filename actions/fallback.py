@@ -84,7 +84,7 @@ class ActionFallback(Action):
             # Beside a task it is an answer that was not understood, and the second in a row goes to a person.
             if busy and self._missed_before(tracker):
                 return await give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
-            if not busy and await self._from_articles(dispatcher, tracker, turn):
+            if not busy and await self._from_articles(dispatcher, tracker, turn, in_doubt="answer_doubtful"):
                 return [SlotSet("misses", 0)]
             say(dispatcher, "out_of_scope", turn.language)
             return [SlotSet("misses", 1)] if busy else []
@@ -104,11 +104,17 @@ class ActionFallback(Action):
             return [SlotSet("misses", 0)]
         return await self._missed(dispatcher, tracker, turn)
 
-    async def _from_articles(self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> bool:
-        """Whether an article answers what no wish could be read from ("how often to replace the filter")."""
+    async def _from_articles(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn, in_doubt: str | None = None
+    ) -> bool:
+        """Whether an article answers what no wish could be read from ("how often to replace the filter"), or comes near with
+        a response for it: "the tent leaks in the rain" is some shop's business, whatever the classifier took it for.
+        """
         if self._service is None or turn.intent == "context_only" or not worth_looking_up(turn):
             return False
-        return await answer_if_sure(self._service, dispatcher, tracker, turn, ask_back=True)
+        return await answer_if_sure(
+            self._service, dispatcher, tracker, turn, ask_back=True, in_doubt=in_doubt
+        )
 
     def _missed_before(self, tracker: Tracker) -> bool:
         """Whether nothing could be made of the message before this one either."""

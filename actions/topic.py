@@ -261,7 +261,7 @@ class TopicAction(Action, ABC):
             return [FollowupAction("action_answer")]  # which passes the message back
         # With an order named, the policy's verdict on it says more than the rule.
         alone = not (active or turn.pressed or turn.wishes or turn.value("order_number"))
-        if self._service is not None and alone and asks_rule(turn.text, turn.intent):
+        if self._service is not None and alone and (asks_rule(turn.text, turn.intent) or _may_ask(turn)):
             await answer_if_sure(self._service, dispatcher, tracker, turn, ask_back=False)
         return await self._begin(dispatcher, turn, stack, tracker.slots.get("order_number"))
 
@@ -569,6 +569,11 @@ def _asks_besides(turn: Turn) -> bool:
     """Whether the message holds a question for the articles besides a wish: it is answered first."""
     kinds = {one["intent"] in QUESTIONS for one in turn.wishes}
     return kinds == {True, False}
+
+
+def _may_ask(turn: Turn) -> bool:
+    """Whether a question for the articles is nearly as likely: "how long does it take to Tibet" names no parcel."""
+    return any(name in QUESTIONS and likely >= LIKELY for name, likely in turn.ranking)
 
 
 def has_content(text: str) -> bool:

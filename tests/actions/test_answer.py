@@ -129,11 +129,11 @@ def test_the_last_turns_are_remembered_without_payloads() -> None:
 
 
 class ReadsOrders(SmallService):
-    """With a reranker for which only the sentence with `word` answers."""
+    """With a reranker for which only the sentence with `word` answers, with these log-odds."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, word: str, read: float = 6.0) -> None:
         super().__init__()
-        self.answerer = reading({word: 6.0})
+        self.answerer = reading({word: read})
 
 
 async def proven(shopper: Callable[..., Dialogue]) -> dict[str, Any]:

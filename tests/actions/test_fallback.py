@@ -7,6 +7,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.fallback import ActionFallback
+from actions.order_status import OrderStatusForm
 from actions.refund import RefundForm
 from tests.actions.test_answer import ReadsOrders, SmallService
 
@@ -110,6 +111,34 @@ async def test_what_only_a_search_has_found_is_not_said_to_what_may_be_no_questi
 
     assert "answer" not in dispatcher.messages[0]
     assert dispatcher.messages[0]["response"] in ("menu", "out_of_scope")
+
+
+@pytest.mark.parametrize(("read", "response"), [(0.5, "answer_doubtful"), (-3.0, "out_of_scope")])
+async def test_what_an_article_comes_near_to_is_not_called_none_of_our_business(
+    read: float, response: str
+) -> None:
+    """ "The tent leaks in the rain" sounded like no shop's business; a colleague is offered, and comes only if wanted."""
+    dispatcher = CollectingDispatcher()
+    service = ReadsOrders("签收后", read)
+    await ActionFallback(service).run(dispatcher, asking("退货期限", "out_of_scope"), {})  # type: ignore[arg-type]
+    said = dispatcher.messages[0]
+
+    assert response == said["response"] and "answer" not in said
+    assert not said["custom"]["kefu"].get("handoff")
+    assert (response == "answer_doubtful") == bool(said["buttons"])
+
+
+@pytest.mark.parametrize(("rival", "answered"), [(0.39, True), (0.2, False)])
+async def test_a_wish_that_is_nearly_as_likely_a_question_is_answered_first(
+    shopper, rival: float, answered: bool
+) -> None:
+    """ "送到西藏要几天" names no parcel: an article says how long it takes, and then the order number is asked for."""
+    talk = shopper()
+    talk.actions["order_status_form"] = OrderStatusForm(ReadsOrders("签收后"))  # type: ignore[arg-type]
+    await talk.say("退货期限", "delivery", ranking=[("delivery", 0.58), ("shipping_question", rival)])
+
+    assert ("7天" in talk.text) == answered
+    assert talk.loop == "order_status_form" and talk.slots["requested_slot"] == "order_number"
 
 
 def asking(text: str, intent: str) -> Tracker:
