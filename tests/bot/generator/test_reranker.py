@@ -71,7 +71,8 @@ def test_questions_on_one_trunk_score_as_they_would_alone(small: Any) -> None:
 
     alone = [[reranker.score(q, [t.document])[0] for q, _ in t.questions] for t in COLOURS]
 
-    assert [pytest.approx(row, abs=1e-4) for row in alone] == together
+    # What is kept of a section has half precision; a mask that showed a neighbour would move the scores by far more.
+    assert [pytest.approx(row, abs=5e-3) for row in alone] == together
 
 
 def test_sections_of_different_length_score_as_they_would_alone(small: Any) -> None:
