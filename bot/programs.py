@@ -61,6 +61,7 @@ def environment(settings: Settings) -> dict[str, str]:
     variables["KEFU_DIALOGUE_URL"] = f"http://{reachable(settings.dialogue.host)}:{settings.dialogue.port}"
     variables["KEFU_DIALOGUE_TOKEN"] = settings.dialogue.token
     variables["KEFU_TRACKER_URL"] = tracker_url(settings)
+    variables["TQDM_DISABLE"] = "1"  # in a log, a bar of transformers is one line without end
     if help_address := demo_help(settings):
         variables["KEFU_GENERATOR__ARTICLE_URL"] = help_address
     return variables
