@@ -31,7 +31,8 @@ from channels.gateway import release as give_back
 from channels.limits import MessageLimits
 from channels.media import MediaStore, make_media_store
 from channels.rasa_client import RasaClient
-from channels.store import Store, inbox
+from channels.store import Store
+from channels.tables import inbox
 from channels.tokens import Tokens, load_secret
 from channels.wake import Wake
 from channels.web import WebChannel
@@ -52,7 +53,7 @@ _PORT_TROUBLE = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 # "module:function" of the channels and desks besides the web chat; imported when the gateway starts.
 EXTENSIONS: tuple[str, ...] = (
     "channels.wechat.channel:install",
-    "channels.wecom:install",
+    "channels.wecom.channel:install",
     "channels.telegram:install",
     "channels.desk.app:install",
     "channels.desk_adapters.app:install",

@@ -27,7 +27,7 @@ from channels.store import Store
 from channels.telegram import TelegramAccount
 from channels.wechat.api import REMEDIES, ApiError, OfficialAccountApi
 from channels.wechat.envelope import FRESH, Envelope, read_key
-from channels.wecom import WecomApi, WecomError
+from channels.wecom.api import WecomApi, WecomError
 
 WECOM_REMEDIES = {
     40001: "the secret is wrong: copy the one of 微信客服, not of another app",

@@ -40,7 +40,8 @@ from bot.message import Button, Handoff, Inbound, Reply
 from channels.channel import Channel, Conversation, Delivery
 from channels.lane import Lane
 from channels.limits import MessageLimits
-from channels.store import Draft, Received, Store, Waiting, inbox, new_id
+from channels.store import Draft, Received, Store, Waiting, new_id
+from channels.tables import inbox
 from channels.texts import language_of, say, spoken
 from channels.wake import Wake
 
@@ -1077,7 +1078,7 @@ async def release(store: Store, conversation: str, *, reason: str = "released") 
 
 async def _set_apologised(connection: AsyncConnection, conversation: str, on: bool) -> bool:
     """True when this changed anything."""
-    from channels.store import conversations
+    from channels.tables import conversations
 
     result = await connection.execute(
         conversations.update()

@@ -22,7 +22,7 @@ from bot.settings import Settings
 from channels.channel import Conversation
 from channels.gateway import Gateway
 from channels.media import MediaStore
-from channels.store import conversations
+from channels.tables import conversations
 
 logger = logging.getLogger(__name__)
 

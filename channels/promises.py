@@ -30,7 +30,7 @@ from bot.settings import Settings
 from channels.channel import Conversation
 from channels.gateway import Gateway
 from channels.media import MediaStore
-from channels.store import events, inbox
+from channels.tables import events, inbox
 
 logger = logging.getLogger(__name__)
 

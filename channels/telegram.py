@@ -48,7 +48,7 @@ from channels.gateway import SAY, Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
 from channels.outgoing import Link, Outgoing, Upload
-from channels.store import conversations
+from channels.tables import conversations
 from channels.tokens import file_links, load_secret
 
 logger = logging.getLogger(__name__)

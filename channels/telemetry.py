@@ -26,7 +26,7 @@ from bot.handoff.ownership import ownership
 from bot.settings import Settings
 from channels.gateway import Dialogue, Gateway
 from channels.media import MediaStore
-from channels.store import audit, inbox, outbox
+from channels.tables import audit, inbox, outbox
 
 logger = logging.getLogger(__name__)
 

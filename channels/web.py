@@ -29,7 +29,8 @@ from channels.gateway import Gateway
 from channels.limits import Limit
 from channels.linking import link_by_identity, someone_elses
 from channels.media import KINDS, MediaStore
-from channels.store import Event, events
+from channels.store import Event
+from channels.tables import events
 from channels.tokens import Tokens, Visitor
 
 logger = logging.getLogger(__name__)

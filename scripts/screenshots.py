@@ -35,9 +35,9 @@ from channels.desk.staff import Staff
 from channels.store import Store
 from tests.channels.fake_telegram import SECRET, FakeTelegram
 from tests.channels.fake_telegram import TOKEN as BOT_TOKEN
-from tests.channels.test_wecom import CORP, KFID, FakeWecom
 from tests.channels.wechat.fake_wechat import APPID, KEY, TOKEN, FakeWechat, letter, seal, sealed_query, wrap
 from tests.channels.wechat.fake_wechat import SECRET as APP_SECRET
+from tests.channels.wecom.fake_wecom import CORP, KFID, FakeWecom
 from tests.e2e.assistant import Assistant, Shopper
 from tests.e2e.words import PERSON, REASONS, ask_for, tail, wish
 

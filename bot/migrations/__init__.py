@@ -37,11 +37,11 @@ TABLE_MODULES: tuple[str, ...] = (
     "channels.desk.staff",
     "channels.desk_adapters.bridge",
     "channels.limits",
-    "channels.store",
+    "channels.tables",
     "channels.telegram",
     "channels.wechat.allowance",
     "channels.wechat.api",
-    "channels.wecom",
+    "channels.wecom.channel",
 )
 
 VERSION_TABLE = "kefu_version"

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.handoff.cases import cases
 from bot.handoff.ownership import ownership
 from channels.gateway import Gateway
-from channels.store import conversations, events
+from channels.tables import conversations, events
 
 logger = logging.getLogger(__name__)
 

@@ -74,7 +74,8 @@ from channels.channel import Conversation
 from channels.desk.acts import Acts
 from channels.desk.staff import Person
 from channels.gateway import PLAN, Gateway
-from channels.store import Waiting, events
+from channels.store import Waiting
+from channels.tables import events
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from bot.settings import Settings
 from channels.channel import Conversation
 from channels.desk.words import clock_time, join, position, sentence
 from channels.gateway import BACK, Gateway, change_owner
-from channels.store import audit, conversations, events
+from channels.tables import audit, conversations, events
 from channels.texts import language_of, say
 
 logger = logging.getLogger(__name__)

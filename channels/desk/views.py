@@ -41,7 +41,7 @@ from channels.desk.staff import Person, Staff
 from channels.gateway import Gateway
 from channels.linking import Linking
 from channels.media import MediaStore
-from channels.store import audit, conversations, events, outbox
+from channels.tables import audit, conversations, events, outbox
 from channels.tokens import Tokens
 
 logger = logging.getLogger(__name__)

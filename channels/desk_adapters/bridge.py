@@ -28,7 +28,8 @@ from channels.desk.acts import Acts
 from channels.desk_adapters.adapter import DeskAdapter, Thread, is_from
 from channels.gateway import Gateway
 from channels.lane import Lane
-from channels.store import Event, conversations, events, outbox
+from channels.store import Event
+from channels.tables import conversations, events, outbox
 
 logger = logging.getLogger(__name__)
 

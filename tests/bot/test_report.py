@@ -21,7 +21,7 @@ from bot.handoff.promises import promises
 from bot.identity.links import links
 from bot.report import make_report, render
 from bot.report_page import page
-from channels.store import audit, conversations, events, inbox
+from channels.tables import audit, conversations, events, inbox
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 NOW = 1_790_000_000_000

@@ -15,15 +15,15 @@ from aiohttp.test_utils import TestServer
 
 import channels.telegram
 import channels.wechat.channel
-import channels.wecom
+import channels.wecom.channel
 from bot.doctor import Finding, examine
 from bot.settings import GatewaySettings, Settings, TelegramSettings, WechatSettings, WecomSettings
 from channels.app import make_app
 from channels.checks import CHECKS, check_clock
 from tests.channels.fake_telegram import TOKEN as BOT_TOKEN
 from tests.channels.fake_telegram import FakeTelegram
-from tests.channels.test_wecom import CORP, FakeWecom
 from tests.channels.wechat.fake_wechat import APPID, KEY, SECRET, TOKEN, FakeWechat
+from tests.channels.wecom.fake_wecom import CORP, FakeWecom
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ async def gateway(tmp_path: Path, platforms: dict[str, Any]) -> AsyncIterator[An
         )
 
     doors: tuple[Any, ...] = (
-        channels.wechat.channel.install, channels.wecom.install, channels.telegram.install,
+        channels.wechat.channel.install, channels.wecom.channel.install, channels.telegram.install,
     )  # fmt: skip
     app = make_app(given(1), extensions=doors)
     async with TestServer(app) as server:

@@ -31,7 +31,8 @@ from bot.settings import MediaSettings, Settings, TelegramSettings
 from channels.gateway import Gateway, Patience
 from channels.media import KINDS, make_media_store
 from channels.rasa_client import RasaClient
-from channels.store import Store, inbox, outbox
+from channels.store import Store
+from channels.tables import inbox, outbox
 from channels.telegram import TelegramChannel, install, split_units, units
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.fake_telegram import SECRET, TOKEN, FakeTelegram

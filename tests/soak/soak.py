@@ -34,7 +34,6 @@ from tests.channels.fake_rasa import FakeRasa
 from tests.channels.fake_telegram import SECRET, FakeTelegram
 from tests.channels.fake_telegram import TOKEN as BOT_TOKEN
 from tests.channels.test_kill import free_port, spawn, wait_for
-from tests.channels.test_wecom import CORP, KFID, FakeWecom
 from tests.channels.wechat.fake_wechat import (
     APPID,
     KEY,
@@ -46,6 +45,7 @@ from tests.channels.wechat.fake_wechat import (
     wrap,
 )
 from tests.channels.wechat.fake_wechat import SECRET as APP_SECRET
+from tests.channels.wecom.fake_wecom import CORP, KFID, FakeWecom
 
 ECHO = re.compile(r"echo: (\S+:\d+)")
 PATIENCE = 300.0  # seconds after the end for the last answers, before they count as lost

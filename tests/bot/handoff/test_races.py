@@ -32,7 +32,8 @@ from bot.message import Handoff, Inbound, Reply
 from bot.settings import HandoffSettings, Settings
 from channels.desk.rounds import Rounds
 from channels.gateway import BACK, Gateway, Patience
-from channels.store import Store, inbox, outbox
+from channels.store import Store
+from channels.tables import inbox, outbox
 from tests.channels.test_gateway import Door
 
 # the rules alone

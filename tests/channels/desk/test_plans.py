@@ -18,7 +18,7 @@ from bot.message import Handoff, Reply
 from bot.orders.models import ProofKind
 from bot.orders.shop.samples import Sample, sample
 from channels.desk.plans import DeskPlans, plans
-from channels.store import audit
+from channels.tables import audit
 from tests.actions.conftest import API_KEY, World
 from tests.channels.desk.house import Colleague, House, open_house
 

@@ -30,7 +30,8 @@ from channels.gateway import Gateway, Patience
 from channels.media import KINDS, make_media_store
 from channels.outgoing import Link
 from channels.rasa_client import RasaClient
-from channels.store import Store, inbox, outbox
+from channels.store import Store
+from channels.tables import inbox, outbox
 from channels.wechat import allowance
 from channels.wechat.api import ApiError, OfficialAccountApi
 from channels.wechat.channel import WechatChannel, dedup_key
@@ -342,7 +343,7 @@ async def test_a_menu_click_maps_to_its_button_and_opens_the_short_window(house:
     known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
     assert known is not None
     async with house.gateway.store.read() as connection:
-        from channels.store import buttons
+        from channels.tables import buttons
 
         token = (await connection.execute(buttons.select())).first().token
     await house.say("订单一", bizmsgmenuid=token)
