@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import structlog
@@ -46,6 +46,7 @@ log = structlog.get_logger()
 REMEMBERED = 3  # exchanges
 # Left out of the history: whose it is, the generator need not know.
 GREETING = re.compile(r"^(?:[^，。！？\s]{1,40}您好，|Hi [^,.!?]{1,40}, )")
+Said = Literal["answer", "doubt"]
 QUOTED = 40  # characters of a question that are said again
 
 
@@ -193,13 +194,13 @@ async def answer_if_sure(
     turn: Turn,
     *,
     ask_back: bool,
-    in_doubt: str | None = None,
-) -> bool:
-    """Answer what nobody routed to the articles, if it may be answered alone; whether anything was said.
+    or_doubt: bool = False,
+) -> Said | None:
+    """Answer what nobody routed to the articles, if it may be answered alone; what was said, if anything.
 
     Args:
         ask_back: whether the question which product is meant may take the answer's place.
-        in_doubt: a response that offers a person, said where an article comes near but not near enough.
+        or_doubt: whether a person is offered where an article comes near but not near enough.
 
     Only from a section that a reranker has read: what is no question for the articles has a section that lies near all
     the same, and a search alone cannot tell. A doubt is no reason for a person here, for the same reason.
@@ -207,20 +208,20 @@ async def answer_if_sure(
     found = await look_up(service, tracker, turn, turn.text)
     allowed = ("answer", "clarify") if ask_back else ("answer",)
     if not found.read:
-        return False
+        return None
     if found.answer.decision.decision in allowed:
         speak(dispatcher, found, tracker, turn, turn.text)
-        return True
-    if in_doubt is None or found.answer.decision.p_correct < UNRELATED:
-        return False
+        return "answer"
+    if not or_doubt or found.answer.decision.p_correct < UNRELATED:
+        return None
     say(
         dispatcher,
-        in_doubt,
+        "answer_doubtful",
         turn.language,
         question=quoted(turn.text),
         buttons=[person_button(turn.language)],
     )
-    return True
+    return "doubt"
 
 
 def quoted(question: str) -> str:

@@ -12,7 +12,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.answer import answer_if_sure, running_service, worth_looking_up
+from actions.answer import Said, answer_if_sure, running_service, worth_looking_up
 from actions.human import give_to_person
 from actions.names import NAMES, person_button, wish_button
 from actions.notes import recall_note
@@ -21,7 +21,7 @@ from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, say
 from actions.topic import PLAIN_STOP
 from actions.turn import LISTENING, Turn, read_turn
-from bot.context import TOPICS
+from bot.context import FALLBACK, LOOKED_UP, TOPICS
 from bot.generator.service import AnswerService
 from bot.language import polite_line
 from bot.message import Button, Language
@@ -35,6 +35,7 @@ WHAT_CAN_YOU_DO = re.compile(
 BESIDE = 0.15  # a wish at least this likely, beside a message that is mostly information
 MENU = ("order_status", "return_request", "refund_request", "exchange_request")
 GUESSES = 2
+MISSED: dict[Said, int] = {"answer": 0, "doubt": 1}  # messages in a row that were not understood
 LIKELY = 0.1  # a guess below this is no guess
 
 
@@ -84,8 +85,8 @@ class ActionFallback(Action):
             # Beside a task it is an answer that was not understood, and the second in a row goes to a person.
             if busy and self._missed_before(tracker):
                 return await give_to_person(dispatcher, tracker, "two_failures", "handoff_two_failures")
-            if not busy and await self._from_articles(dispatcher, tracker, turn, in_doubt="answer_doubtful"):
-                return [SlotSet("misses", 0)]
+            if not busy and (said := await self._from_articles(dispatcher, tracker, turn, or_doubt=True)):
+                return [SlotSet("misses", MISSED[said])]
             say(dispatcher, "out_of_scope", turn.language)
             return [SlotSet("misses", 1)] if busy else []
         if not busy and PLAIN_STOP.fullmatch(fold(turn.text).strip(" .。!！,，~")):
@@ -100,20 +101,24 @@ class ActionFallback(Action):
         if turn.media and not turn.text.strip():
             say(dispatcher, "photo_received", turn.language, buttons=menu(turn.language))
             return [SlotSet("misses", 0)]
-        if not busy and await self._from_articles(dispatcher, tracker, turn):
-            return [SlotSet("misses", 0)]
+        if not busy:
+            # What is likeliest a question or a fault is no wish, and "did you mean price protection?" would help nobody.
+            likeliest = next((name for name, _ in turn.ranking if name != FALLBACK), None)
+            doubt = likeliest in LOOKED_UP and not self._missed_before(tracker)
+            if said := await self._from_articles(dispatcher, tracker, turn, or_doubt=doubt):
+                return [SlotSet("misses", MISSED[said])]
         return await self._missed(dispatcher, tracker, turn)
 
     async def _from_articles(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn, in_doubt: str | None = None
-    ) -> bool:
-        """Whether an article answers what no wish could be read from ("how often to replace the filter"), or comes near with
-        a response for it: "the tent leaks in the rain" is some shop's business, whatever the classifier took it for.
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn, *, or_doubt: bool
+    ) -> Said | None:
+        """Whether an article answers what no wish could be read from ("how often to replace the filter"). With `or_doubt` a person
+        is offered where one comes near: "the tent leaks in the rain" is a shop's business, whatever the classifier took it for.
         """
         if self._service is None or turn.intent == "context_only" or not worth_looking_up(turn):
-            return False
+            return None
         return await answer_if_sure(
-            self._service, dispatcher, tracker, turn, ask_back=True, in_doubt=in_doubt
+            self._service, dispatcher, tracker, turn, ask_back=True, or_doubt=or_doubt
         )
 
     def _missed_before(self, tracker: Tracker) -> bool:

@@ -431,7 +431,8 @@ class TopicAction(Action, ABC):
         turn = talk.turn
         if self._service is None or turn.pressed or talk.task.asked in OPEN or not worth_looking_up(turn):
             return False
-        return await answer_if_sure(self._service, talk.dispatcher, tracker, turn, ask_back=False)
+        said = await answer_if_sure(self._service, talk.dispatcher, tracker, turn, ask_back=False)
+        return said is not None
 
     async def _hears_more(self, talk: Talk) -> bool:
         """An answer with a further wish behind it: "不想要了，另外开个发票". The wish is kept for afterwards."""

@@ -128,6 +128,21 @@ async def test_what_an_article_comes_near_to_is_not_called_none_of_our_business(
     assert (response == "answer_doubtful") == bool(said["buttons"])
 
 
+@pytest.mark.parametrize(
+    ("likeliest", "response"), [("fault", "answer_doubtful"), ("price_protection", "did_you_mean")]
+)
+async def test_what_is_likeliest_a_question_is_not_taken_for_a_wish(likeliest: str, response: str) -> None:
+    """ "我买的东西少了一件" was asked back with "price protection?", a wish far less likely than a fault."""
+    tracker = asking("退货期限", "nlu_fallback")
+    ranking = [("nlu_fallback", 0.29), (likeliest, 0.29), ("refund_request", 0.15)]
+    tracker.latest_message["intent_ranking"] = [{"name": name, "confidence": sure} for name, sure in ranking]
+    dispatcher = CollectingDispatcher()
+    events = await ActionFallback(ReadsOrders("签收后", 0.5)).run(dispatcher, tracker, {})  # type: ignore[arg-type]
+
+    assert response == dispatcher.messages[0]["response"]
+    assert {"misses": 1} == {event["name"]: event["value"] for event in events if event["event"] == "slot"}
+
+
 @pytest.mark.parametrize(("rival", "answered"), [(0.39, True), (0.2, False)])
 async def test_a_wish_that_is_nearly_as_likely_a_question_is_answered_first(
     shopper, rival: float, answered: bool
