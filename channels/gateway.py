@@ -41,7 +41,7 @@ from channels.channel import Channel, Conversation, Delivery
 from channels.lane import Lane
 from channels.limits import MessageLimits
 from channels.store import Draft, Received, Store, Waiting, new_id
-from channels.tables import inbox
+from channels.tables import conversations, inbox
 from channels.texts import language_of, say, spoken
 from channels.wake import Wake
 
@@ -1078,8 +1078,6 @@ async def release(store: Store, conversation: str, *, reason: str = "released") 
 
 async def _set_apologised(connection: AsyncConnection, conversation: str, on: bool) -> bool:
     """True when this changed anything."""
-    from channels.tables import conversations
-
     result = await connection.execute(
         conversations.update()
         .where(conversations.c.id == conversation, conversations.c.apologised.is_(not on))

@@ -21,7 +21,7 @@ from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
 from channels.gateway import MAX_TEXT, PERSON, SAY, Gateway, Patience, release
 from channels.rasa_client import RasaClient
 from channels.store import Store
-from channels.tables import outbox
+from channels.tables import audit, outbox
 from tests.channels.fake_rasa import FakeRasa
 
 QUICK = Patience(first=0.02, longest=0.05, park_after=0.3, turn_attempts=3, sweep=0.05)
@@ -753,8 +753,6 @@ async def test_the_audit_says_why(url: str) -> None:
     async with open_house(url, rasa) as house:
         received = await house.hear("退款")
         await house.quiet()
-        from channels.tables import audit
-
         async with house.gateway.store.read() as connection:
             row = (await connection.execute(audit.select())).one()
 

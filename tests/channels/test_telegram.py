@@ -14,51 +14,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sqlalchemy.exc import OperationalError
 
-from bot.database import create_tables, make_engine
+from bot.database import make_engine
 from bot.exceptions import SettingsError, TooMany
 from bot.message import Attachment, Reply
 from bot.settings import MediaSettings, Settings, TelegramSettings
 from channels.gateway import Gateway, Patience
-from channels.media import KINDS, make_media_store
-from channels.rasa_client import RasaClient
+from channels.media import KINDS, MediaStore, make_media_store
 from channels.store import Store
 from channels.tables import inbox, outbox
 from channels.telegram import TelegramChannel, install, split_units, units
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.fake_telegram import SECRET, TOKEN, FakeTelegram
+from tests.channels.open_channel import OpenChannel, open_channel
 from tests.channels.recordings import amr, mp3
 
 QUICK = Patience(first=0.02, longest=0.05, park_after=5, turn_attempts=2, sweep=0.05)
 
 
 @dataclass
-class House:
-    gateway: Gateway
-    channel: TelegramChannel
-    rasa: FakeRasa
+class House(OpenChannel):
     telegram: FakeTelegram
-    session: aiohttp.ClientSession
-    url: str
 
     async def push(self, update: Any, *, secret: str | None = SECRET) -> int:
         return await self.telegram.push(self.session, self.url, update, secret=secret)
-
-    async def until(self, condition: Any) -> None:
-        for _ in range(2000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it did not happen")
 
     async def known(self, chat: int = 7) -> Any:
         return await self.gateway.store.find_conversation("telegram", "shop", str(chat))
@@ -79,36 +65,22 @@ async def open_house(
     **settings: Any,
 ) -> AsyncIterator[House]:
     rasa, telegram = rasa or FakeRasa(), telegram or FakeTelegram()
-    rasa_server, platform = TestServer(rasa.app()), TestServer(telegram.app())
-    await rasa_server.start_server()
-    await platform.start_server()
-    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/kefu.db")
-    await create_tables(engine)
-    bot = TelegramSettings(
-        **{"token": TOKEN, "mode": "webhook", "webhook_secret": SECRET, "poll_seconds": 0,
-           "base_url": str(platform.make_url("")), **settings}
-    )  # fmt: skip
-    async with aiohttp.ClientSession() as session:
-        client = RasaClient(session, str(rasa_server.make_url("")), "kefu-loopback", 5)
-        gateway = Gateway(Store(engine), client, patience=QUICK)
-        channel = TelegramChannel(
-            gateway, {"shop": bot}, make_media_store(MediaSettings(), tmp_path),
+
+    def make(gateway: Gateway, media: MediaStore, base_url: str) -> TelegramChannel:
+        bot = TelegramSettings(
+            **{"token": TOKEN, "mode": "webhook", "webhook_secret": SECRET, "poll_seconds": 0,
+               "base_url": base_url, **settings}
+        )  # fmt: skip
+        return TelegramChannel(
+            gateway, {"shop": bot}, media,
             secret=b"x" * 32, public_url="https://shop.example", pace=pace, patience=0.05,
             link=lambda name: f"https://shop.example/media/{name}",
         )  # fmt: skip
-        gateway.add(channel)
-        app = web.Application()
-        channel.routes(app)
-        door = TestServer(app)
-        await door.start_server()
-        await gateway.start()
-        try:
-            yield House(gateway, channel, rasa, telegram, session, str(door.make_url("/telegram/shop")))
-        finally:
-            await gateway.stop()
-            await engine.dispose()
-            for server in (door, rasa_server, platform):
-                await server.close()
+
+    async with open_channel(
+        tmp_path, "/telegram/shop", make, platform=telegram.app(), rasa=rasa, patience=QUICK
+    ) as opened:
+        yield House(**vars(opened), telegram=telegram)
 
 
 @pytest.fixture

@@ -19,24 +19,22 @@ from xml.etree import ElementTree
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from PIL import Image
 
-from bot.database import create_tables, make_engine
+from bot.database import make_engine
 from bot.exceptions import SettingsError
 from bot.message import Attachment, Reply
 from bot.settings import MediaSettings, WechatSettings
 from channels.gateway import Gateway, Patience
-from channels.media import KINDS, make_media_store
+from channels.media import KINDS, MediaStore, make_media_store
 from channels.outgoing import Link
-from channels.rasa_client import RasaClient
-from channels.store import Store
-from channels.tables import inbox, outbox
+from channels.tables import buttons, inbox, outbox
 from channels.wechat import allowance
 from channels.wechat.api import ApiError, OfficialAccountApi
 from channels.wechat.channel import WechatChannel, dedup_key
 from channels.wechat.envelope import transfer_reply
 from tests.channels.fake_rasa import FakeRasa
+from tests.channels.open_channel import OpenChannel, open_channel
 from tests.channels.recordings import amr, mp3
 from tests.channels.wechat.fake_wechat import (
     APPID,
@@ -58,26 +56,14 @@ _ids = itertools.count(1)
 
 
 @dataclass
-class House:
-    gateway: Gateway
-    channel: WechatChannel
-    rasa: FakeRasa
+class House(OpenChannel):
     wechat: FakeWechat
-    session: aiohttp.ClientSession
-    url: str
 
     async def push(self, xml: str, **more: Any) -> tuple[int, str]:
         return await self.wechat.push(self.session, xml, **more)
 
     async def say(self, text: str, openid: str = "oAnna", **fields: str) -> tuple[int, str]:
         return await self.push(letter(openid, Content=text, msg_id=str(next(_ids)), **fields))
-
-    async def until(self, condition: Any) -> None:
-        for _ in range(2000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it did not happen")
 
     async def quiet(self) -> None:
         for _ in range(2000):
@@ -100,36 +86,22 @@ async def open_house(
     **settings: Any,
 ) -> AsyncIterator[House]:
     rasa, wechat = rasa or FakeRasa(), FakeWechat()
-    rasa_server, platform = TestServer(rasa.app()), TestServer(wechat.app())
-    await rasa_server.start_server()
-    await platform.start_server()
-    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/kefu.db")
-    await create_tables(engine)
-    account = WechatSettings(
-        **{
-            "appid": APPID, "token": TOKEN, "secret": SECRET, "aes_key": KEY, "timeout": 0.5,
-            "base_url": str(platform.make_url("")).rstrip("/"), **settings,
-        }
-    )  # fmt: skip
-    async with aiohttp.ClientSession() as session:
-        client = RasaClient(session, str(rasa_server.make_url("")), "kefu-loopback", 5)
-        gateway = Gateway(Store(engine), client, patience=patience)
-        media = make_media_store(MediaSettings(), tmp_path)
-        channel = WechatChannel(gateway, {"shop": account}, engine, media, link=link, passive=passive)
-        gateway.add(channel)
-        app = web.Application()
-        channel.routes(app)
-        door = TestServer(app)
-        await door.start_server()
-        await gateway.start()
-        wechat.base_url = str(door.make_url("/wechat/shop"))
-        try:
-            yield House(gateway, channel, rasa, wechat, session, wechat.base_url)
-        finally:
-            await gateway.stop()
-            await engine.dispose()
-            for server in (door, rasa_server, platform):
-                await server.close()
+
+    def make(gateway: Gateway, media: MediaStore, base_url: str) -> WechatChannel:
+        account = WechatSettings(
+            **{
+                "appid": APPID, "token": TOKEN, "secret": SECRET, "aes_key": KEY, "timeout": 0.5,
+                "base_url": base_url.rstrip("/"), **settings,
+            }
+        )  # fmt: skip
+        engine = gateway.store.engine
+        return WechatChannel(gateway, {"shop": account}, engine, media, link=link, passive=passive)
+
+    async with open_channel(
+        tmp_path, "/wechat/shop", make, platform=wechat.app(), rasa=rasa, patience=patience
+    ) as opened:
+        wechat.base_url = opened.url
+        yield House(**vars(opened), wechat=wechat)
 
 
 @pytest.fixture
@@ -343,8 +315,6 @@ async def test_a_menu_click_maps_to_its_button_and_opens_the_short_window(house:
     known = await house.gateway.store.find_conversation("wechat", "shop", "oAnna")
     assert known is not None
     async with house.gateway.store.read() as connection:
-        from channels.tables import buttons
-
         token = (await connection.execute(buttons.select())).first().token
     await house.say("订单一", bizmsgmenuid=token)
     await house.quiet()

@@ -15,25 +15,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from PIL import Image
 from sqlalchemy.exc import OperationalError
 
-from bot.database import create_tables, make_engine
 from bot.identity import links
 from bot.message import Attachment, Handoff, Inbound, Reply
-from bot.settings import MediaSettings, Settings, WecomSettings
+from bot.settings import Settings, WecomSettings
 from channels.gateway import Gateway, Patience
 from channels.linking import Linking
-from channels.media import KINDS, MediaStore, make_media_store
-from channels.rasa_client import RasaClient
-from channels.store import Store
+from channels.media import KINDS, MediaStore
+from channels.tables import outbox
 from channels.wechat import allowance
 from channels.wecom.channel import WecomChannel, cursors
 from tests.channels.fake_rasa import FakeRasa
+from tests.channels.open_channel import OpenChannel, open_channel
 from tests.channels.recordings import amr, mp3
 from tests.channels.wechat.fake_wechat import KEY, TOKEN, seal, sealed_query, sign, wrap
 from tests.channels.wecom.fake_wecom import CORP, KFID, FakeWecom
@@ -43,13 +39,8 @@ QUICK = Patience(first=0.02, longest=0.05, park_after=0.3, turn_attempts=2, swee
 
 
 @dataclass
-class House:
-    gateway: Gateway
-    rasa: FakeRasa
+class House(OpenChannel):
     wecom: FakeWecom
-    session: aiohttp.ClientSession
-    url: str
-    media: MediaStore
 
     async def ring(self, *, kfid: str = KFID, token: str = "ring") -> tuple[int, str]:
         xml = (
@@ -62,13 +53,6 @@ class House:
         ) as response:
             return response.status, await response.text()
 
-    async def until(self, condition: Any) -> None:
-        for _ in range(2000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it did not happen")
-
     async def known(self, shopper: str = "wmAnna") -> Any:
         return await self.gateway.store.find_conversation("wecom", f"corp:{KFID}", shopper)
 
@@ -78,35 +62,20 @@ async def open_house(
     tmp_path: Path, *, rasa: FakeRasa | None = None, wecom: FakeWecom | None = None, **settings: Any
 ) -> AsyncIterator[House]:
     rasa, wecom = rasa or FakeRasa(), wecom or FakeWecom()
-    rasa_server, platform = TestServer(rasa.app()), TestServer(wecom.app())
-    await rasa_server.start_server()
-    await platform.start_server()
-    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/kefu.db")
-    await create_tables(engine)
-    enterprise = WecomSettings(
-        **{"corpid": CORP, "secret": "s", "token": TOKEN, "aes_key": KEY, "timeout": 2,
-           "base_url": str(platform.make_url("")), **settings}
-    )  # fmt: skip
-    async with aiohttp.ClientSession() as session:
-        client = RasaClient(session, str(rasa_server.make_url("")), "kefu-loopback", 5)
-        gateway = Gateway(Store(engine), client, patience=QUICK)
-        media = make_media_store(MediaSettings(), tmp_path)
-        channel = WecomChannel(
+
+    def make(gateway: Gateway, media: MediaStore, base_url: str) -> WecomChannel:
+        enterprise = WecomSettings(
+            **{"corpid": CORP, "secret": "s", "token": TOKEN, "aes_key": KEY, "timeout": 2,
+               "base_url": base_url, **settings}
+        )  # fmt: skip
+        return WecomChannel(
             gateway, {"corp": enterprise}, media, link=lambda name: f"https://shop.example/media/{name}"
         )
-        gateway.add(channel)
-        app = web.Application()
-        channel.routes(app)
-        door = TestServer(app)
-        await door.start_server()
-        await gateway.start()
-        try:
-            yield House(gateway, rasa, wecom, session, str(door.make_url("/wecom/corp")), media)
-        finally:
-            await gateway.stop()
-            await engine.dispose()
-            for server in (door, rasa_server, platform):
-                await server.close()
+
+    async with open_channel(
+        tmp_path, "/wecom/corp", make, platform=wecom.app(), rasa=rasa, patience=QUICK
+    ) as opened:
+        yield House(**vars(opened), wecom=wecom)
 
 
 @pytest.fixture
@@ -481,8 +450,6 @@ async def test_a_failure_event_marks_the_message(house: House) -> None:
     await house.until(lambda: house.wecom.shown["wmAnna"])
     house.wecom.event("msg_send_fail", fail_msgid=next(iter(house.wecom.named)), fail_type=4)
     await house.ring()
-
-    from channels.tables import outbox
 
     for _ in range(100):
         async with house.gateway.store.read() as connection:
