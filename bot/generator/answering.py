@@ -404,20 +404,22 @@ class Answerer:
         evidence = [evidence_of(h.chunk) for h in shown]
         written = await self._written(question, query, shown, evidence, language, history)
         drafts = {plain_reply(one.text): one for one in reversed(written)}
+        sources = {text: self._source(text, shown) for text in drafts}
+        quotes = {h.chunk.id: quoted_text(query, h) for h in shown} if self.copies else {}
         checked = {}
         for text, completion in drafts.items():
             checks = run_checks(text, evidence, question=question, language=language, customer_name=name)
             if completion.finish == "length":
                 checks = (*checks, Check("complete", False, "cut off"))
             if self.copies:
-                quoted = quoted_text(question, self._source(text, shown))
+                quoted = quotes[sources[text].chunk.id]
                 checks = (*checks, check_copied(text, evidence), check_limits(text, quoted))
             checked[text] = checks
         passed = [text for text in drafts if all(c.ok for c in checked[text])]
         read = was_read(hits)
         answers = await self._read_replies(question, passed) if read and passed else {}
         text = max(passed or drafts, key=lambda one: answers.get(one, DOES_NOT_ANSWER))
-        chosen = self._source(text, shown)
+        chosen = sources[text]
         ordered = sorted(hits, key=lambda h: h.chunk.id != chosen.chunk.id)
         features = retrieval_features(query, ordered, self.statistics, language, text)
         features |= generation_features(text, drafts[text].tokens, question, extractive.text)
