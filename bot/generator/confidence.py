@@ -68,11 +68,13 @@ _ASKS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("url", re.compile(r"网址|链接|官网|website|\blink\b|\burl\b", re.I), ("url", "email")),
     ("many", re.compile(r"几次|几件|多少个|几个|多大|多重|多高|how many|how big|how heavy|how often", re.I), ("number", "minutes", "months", "money", "percent")),
 )  # fmt: skip
-# What answers "when are you open?" without a time of day.
+# Words that answer without a value: "how much?" - "free"; "when are you open?" - "around the clock".
+_FREE = re.compile(r"免费|包邮|不收|无需|\bfree\b|no (?:charge|fee|cost)", re.I)
 _ALWAYS_OPEN = re.compile(
     r"全天|昼夜|(?:24|二十四)\s?小时|随时都?(?:在|有人)|\b24 hours\b|\b24/7\b|around the clock|day and night|\ball day\b",
     re.I,
 )
+_IN_WORDS = {"money": _FREE, "percent": _FREE, "time": _ALWAYS_OPEN}
 _NAMED = re.compile(
     r"\b(?=[A-Za-z0-9-]*\d)(?=[A-Za-z0-9-]*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b|(?<![.!?] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b"
 )
@@ -93,20 +95,15 @@ def asked_kind(question: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def kind_match(question: str, text: str) -> float:
-    """1 when the text holds a value of the kind asked for, -1 when it does not, 0 when none is asked for."""
+    """1 when the text holds a value of the kind asked for or says it in words, -1 when it does not, 0 when none is asked for."""
     asked = asked_kind(question)
     if asked is None:
         return 0.0
     kinds = {v.kind.split(":")[0] for v in find_values(text)}
     if kinds & set(asked[1]):
         return 1.0
-    if asked[0] in ("money", "percent") and re.search(
-        r"免费|包邮|不收|无需|\bfree\b|no (?:charge|fee|cost)", text, re.I
-    ):
-        return 1.0
-    if asked[0] == "time" and _ALWAYS_OPEN.search(text):
-        return 1.0
-    return -1.0
+    words = _IN_WORDS.get(asked[0])
+    return 1.0 if words is not None and words.search(text) else -1.0
 
 
 def named_things(question: str) -> list[str]:
