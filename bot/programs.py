@@ -32,6 +32,7 @@ QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",  # the dialogue model is small; the graphics card is the generator's
 }
+NO_BARS = {"TQDM_DISABLE": "1"}  # in a log, a bar of transformers is one line without end
 ACTIONS = {"ACTIONS_WARM": "1"}  # load the articles at start, not at the first question
 
 
@@ -61,7 +62,6 @@ def environment(settings: Settings) -> dict[str, str]:
     variables["KEFU_DIALOGUE_URL"] = f"http://{reachable(settings.dialogue.host)}:{settings.dialogue.port}"
     variables["KEFU_DIALOGUE_TOKEN"] = settings.dialogue.token
     variables["KEFU_TRACKER_URL"] = tracker_url(settings)
-    variables["TQDM_DISABLE"] = "1"  # in a log, a bar of transformers is one line without end
     if help_address := demo_help(settings):
         variables["KEFU_GENERATOR__ARTICLE_URL"] = help_address
     return variables
@@ -173,7 +173,7 @@ def programs(settings: Settings, model: Path) -> list[Program]:
                 host=generator.host,
                 port=generator.port,
                 setting="generator.port",
-                environment=shared,
+                environment={**shared, **NO_BARS},
                 # Loading its model takes a while and all cores; until then answers come from the
                 # articles, so nobody waits for it, and it does not slow down the others' start.
                 after=("dialogue", "gateway"),
