@@ -46,7 +46,7 @@ log = structlog.get_logger()
 REMEMBERED = 3  # exchanges
 # Left out of the history: whose it is, the generator need not know.
 GREETING = re.compile(r"^(?:[^，。！？\s]{1,40}您好，|Hi [^,.!?]{1,40}, )")
-Said = Literal["answer", "doubt"]
+Said = Literal["answer", "doubt"]  # what was said to a message that nobody routed to the articles
 QUOTED = 40  # characters of a question that are said again
 
 
