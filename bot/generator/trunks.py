@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.generator.correctness import holds_gold
+from bot.generator.correctness import cells, holds_gold
 from bot.generator.dialogues import Question
 from bot.generator.pieces import document_of
 from bot.generator.shops import Shop
@@ -122,7 +122,7 @@ def _with_neighbours(
 
 def _stands_in(text: str, question: Question) -> bool:
     """Whether the words that answer stand in a passage; a table's have its columns' names between them there."""
-    return question.answerable and any(gold in text for gold in question.gold)
+    return question.answerable and any(all(cell in text for cell in cells(gold)) for gold in question.gold)
 
 
 def _vectors(texts: Sequence[str]) -> dict[str, Any]:

@@ -165,6 +165,9 @@ def test_numbers_in_words() -> None:
         ("不可以退", ["可以"], False),
         ("除非可以退", ["可以"], True),
         ("with boxes", ["with box"], True),
+        # over several cells of a table, between which a quotation has the columns' names
+        ("UF-1，级: L1，换: 6个月", ["UF-1 | L1 | 6个月"], True),
+        ("UF-1，级: L2，换: 36个月", ["UF-1 | L1 | 6个月"], False),
     ],
 )
 def test_when_an_answer_is_right(answer: str, gold: list[str], right: bool) -> None:
