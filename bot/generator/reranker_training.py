@@ -21,10 +21,9 @@ from bot.generator.binding import sampled_hash
 from bot.generator.calibration import auroc
 from bot.generator.model import Loaded, computes_bfloat16, load
 from bot.generator.reranker import ReadingPlan, Reranker, question_ids, read_head, section_ids
-from bot.generator.shops import Shop
 from bot.generator.training import TARGETS, save_adapter, training_mark
 from bot.generator.trees import Laid, Tree, lay
-from bot.generator.trunks import Trunk, trunks_of
+from bot.generator.trunks import Trunk
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,10 @@ class Reading:
         return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
-def read_pairs(reranker: Reranker, shops: Sequence[Shop]) -> Reading:
-    """Every pair of the shops, read."""
-    scores: list[float] = []
-    wrong: list[float] = []
-    for shop in shops:
-        trunks = trunks_of(shop)
-        for trunk, found in zip(trunks, score_trunks(reranker, trunks), strict=True):
-            scores += found
-            wrong += [float(not answers) for _, answers in trunk.questions]
-    return Reading(tuple(scores), tuple(wrong))
+def read_pairs(reranker: Reranker, trunks: Sequence[Trunk]) -> Reading:
+    """Every question of the trunks, read beside its section."""
+    scores = [score for found in score_trunks(reranker, trunks) for score in found]
+    return Reading(tuple(scores), tuple(float(not answers) for t in trunks for _, answers in t.questions))
 
 
 def align_head(folder: Path, new: Reading, old: Reading) -> tuple[float, float]:
