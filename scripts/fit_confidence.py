@@ -324,7 +324,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
     parser.add_argument(
-        "--allowed", type=float, default=0.03, help="share of unanswerable questions strict mode may answer"
+        "--allowed", type=float, default=0.065, help="share of unanswerable questions strict mode may answer"
     )
     parser.add_argument(
         "--allowed-unread", type=float, default=0.05, help="the same where no reranker has read the sections"
