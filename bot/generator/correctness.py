@@ -35,14 +35,14 @@ _Meaning = tuple[str, str, str, bool]  # kind, key, unit of a number or "", belo
 
 
 def holds_gold(answer: str, gold: Sequence[str]) -> bool:
-    """Whether the answer holds any gold string. An empty list of gold strings is never met."""
+    """Whether the answer holds any gold string, cell by cell (`cells`). An empty list of gold strings is never met."""
     return any(all(_holds(answer, cell) for cell in cells(one)) for one in gold)
 
 
 def cells(gold: str) -> list[str]:
-    """The parts of a gold string that goes over several cells of a table ("UF-1 | 6个月"): what quotes the row may have the
-    columns' names between them."""
-    return gold.split(" | ")
+    """The parts of a gold string that goes over several cells of a table ("UF-1 | 6个月"), without those that hold nothing to
+    compare ("-"): what quotes the row may have the columns' names between them. Of any other gold string, the string itself."""
+    return [cell for cell in gold.split(" | ") if _squeezed(cell)] or [gold]
 
 
 def _holds(answer: str, gold: str) -> bool:

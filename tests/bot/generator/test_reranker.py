@@ -251,11 +251,13 @@ def test_of_a_long_section_every_passage_is_read_and_answers_only_what_stands_in
             read += 1
             for q in shop.questions:
                 answers = trunks[document_of(chunk, text)].get(q.question)
-                if q.answerable and chunk.id in q.evidence and all(c in text for c in cells(q.gold[0])):
+                stands = any(all(cell in text for cell in cells(gold)) for gold in q.gold)
+                if chunk.id in q.evidence and stands:
                     assert answers is True
                 else:
                     assert answers in (None, False)
-    assert read > len(shop.chunks) and any(" | " in q.gold[0] for q in shop.questions if q.gold)
+    assert read > len(shop.chunks)
+    assert any(len(cells(gold)) > 1 for q in shop.questions for gold in q.gold)
 
 
 def test_the_shipped_reranker_is_small_and_whole() -> None:

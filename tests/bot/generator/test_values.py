@@ -168,6 +168,8 @@ def test_numbers_in_words() -> None:
         # over several cells of a table, between which a quotation has the columns' names
         ("UF-1，级: L1，换: 6个月", ["UF-1 | L1 | 6个月"], True),
         ("UF-1，级: L2，换: 36个月", ["UF-1 | L1 | 6个月"], False),
+        ("T3 Mini，换: 6个月", ["T3 Mini | - | 6个月"], True),
+        ("T3 Mini", ["- | -"], False),
     ],
 )
 def test_when_an_answer_is_right(answer: str, gold: list[str], right: bool) -> None:
