@@ -1,7 +1,7 @@
 """Fit the confidence model and write bot/generator/fusion.json.
 
     python scripts/fit_confidence.py --knowledge data/knowledge --questions tests/fixtures/retrieval_questions.jsonl
-        [--share SHARE] [--order ORDER] [--replies FILE.jsonl] [--out FILE]
+        [--share SHARE] [--order ORDER] [--doubt P] [--replies FILE.jsonl] [--out FILE]
 
 The model learns from the held-out invented shops (bot/generator/shops), which neither the search's projection nor the reranker
 has seen, and from small parts of the demo shop whether the best section answers a question. `lexical` judges what words alone
@@ -322,6 +322,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=0.5,
         help="what the reranker's log-odds count beside the search's score",
     )
+    # Not fitted either: what it costs to quote two sections where one would do is the reader's, and no label tells.
+    parser.add_argument("--doubt", type=float, default=0.9, help="p below which two sections are quoted")
     parser.add_argument("--c", type=float, default=0.3, help="inverse strength of the L2 penalty")
     parser.add_argument(
         "--allowed", type=float, default=0.065, help="share of unanswerable questions strict mode may answer"
@@ -362,6 +364,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "encoders": ["use", "e5"],
         "reranked": as_json(full),
         "order": args.order,
+        "doubt": args.doubt,
         "generated": None,
         **dict(zip(("strict", "strict_policy"), strict_pair(read, p_read, args.allowed), strict=True)),
     }

@@ -202,8 +202,7 @@ class Answerer:
             return self._handoff(("no_evidence",), language, began)
         candidates = [self._own_words(query, hits, language, customer_name)]
         p = candidates[0].p
-        doubtful = UNRELATED <= p < self._strict(candidates[0], hits)
-        open_ones = products_left_open(query, hits, product, doubtful=doubtful)
+        open_ones = products_left_open(query, hits, product, doubtful=self._doubtful(candidates[0], hits))
         if not was_read(hits) and p < UNRELATED:
             open_ones = []
         bought = [h for h in open_ones if owned & set(h.chunk.products)]
@@ -347,16 +346,18 @@ class Answerer:
     # -- the two voices
 
     def _own_words(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
-        """The second voice. What is too doubtful to be said alone, though not unrelated, quotes the two likeliest sections: the
-        person who reads that draft finds the answer in one of two oftener than in the first (figures in docs/confidence.md).
+        """The second voice. What is in doubt, though not unrelated, quotes the two likeliest sections: the answer stands in one
+        of two oftener than in the first (figures in docs/confidence.md).
         """
         found = self._extractive(question, hits, language, name)
-        if not UNRELATED <= found.p < self._strict(found, hits) or found.quotes_two:
+        if not self._doubtful(found, hits) or found.quotes_two:
             return found
         text, checks, ids = self._quote(question, hits[:2], language, name)
         # p stays: a second section makes nobody surer.
         both = replace(found, text=text, checks=checks, evidence=ids)
-        return both if both.passed else found
+        # A second section is never why nothing is said: a policy beside the answer has the policies' threshold.
+        silenced = self._strict(found, hits) <= found.p < self._strict(both, hits)
+        return both if both.passed and not silenced else found
 
     def _extractive(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
         """The best article's own words, under the same checks; those of the two best when they fit about equally."""
@@ -579,6 +580,10 @@ class Answerer:
             hits=tuple(hits),
             seconds=time.perf_counter() - began,
         )
+
+    def _doubtful(self, candidate: Candidate, hits: Sequence[Hit]) -> bool:
+        """Whether the first section may not be the one that answers, though it is not unrelated."""
+        return UNRELATED <= candidate.p < max(self.fusion.doubt, self._strict(candidate, hits))
 
     def _strict(self, candidate: Candidate, hits: Sequence[Hit]) -> float:
         """Strict mode's threshold, in any mode, for what the candidate rests on."""

@@ -291,6 +291,7 @@ class Fusion:
     lexical: Logistic = NEVER  # judges what was found by words alone
     reranked: Logistic | None = None
     order: float = 1.0  # what the reranker's log-odds count beside the search score
+    doubt: float = 0.0  # p below which a second section is quoted even where strict mode answers
     thresholds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by model, where they differ
 
     def threshold(self, model: str, policy: bool) -> float:
@@ -322,6 +323,7 @@ class Fusion:
                 lexical=Logistic.of(raw["lexical"]) if raw.get("lexical") else NEVER,
                 reranked=Logistic.of(raw["reranked"]) if raw.get("reranked") else None,
                 order=float(raw.get("order", 1.0)),
+                doubt=float(raw.get("doubt", 0.0)),
                 thresholds={k: (float(a), float(b)) for k, (a, b) in raw.get("thresholds", {}).items()},
             )
         except (OSError, ValueError, KeyError, TypeError) as exc:

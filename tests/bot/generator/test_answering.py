@@ -691,6 +691,34 @@ async def test_a_doubtful_draft_quotes_the_two_likeliest_sections(read: float, q
     assert pytest.approx(1 / (1 + math.exp(-read))) == answer.decision.p_correct
 
 
+@pytest.mark.parametrize(
+    ("read", "quoted"),
+    [
+        (4.0, 1),  # 98 %: sure
+        (1.5, 2),  # 82 %: above the threshold of 70, though in doubt
+        (0.9, 1),  # 71 %: a policy beside it would have the threshold of 75
+        (0.5, 2),  # 62 %: nothing to lose
+    ],
+)
+async def test_what_is_answered_in_doubt_quotes_a_second_section_unless_that_would_silence_it(
+    read: float, quoted: int
+) -> None:
+    chunks = [
+        chunk("kettle", "拆封", "拆封不影响保修。"),
+        chunk("fee", "折旧", "拆封后收20%折旧费。", risk="policy"),
+    ]
+    answerer = reading(None)
+    answerer.retriever, answerer.chunks = HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})), chunks
+    answerer.generator, answerer.phrases = Reads({"不影响": read, "折旧费": read - 4.0}), False
+    answerer.fusion = replace(answerer.fusion, doubt=0.9, thresholds={"reranked": (0.7, 0.75)})
+
+    answer = await answerer.answer("拆封有影响吗", language="zh")
+
+    assert quoted == len(answer.decision.evidence) and "kettle/zh#1" == answer.decision.evidence[0]
+    assert ("answer" if read > 0.5 else "handoff") == answer.decision.decision
+    assert ("policy" if quoted == 2 else "product") == answer.decision.risk_class
+
+
 @pytest.mark.parametrize(("second", "quoted"), [("整机保修2年。", 2), ("整机保修2年，已为您退款。", 1)])
 async def test_a_second_section_that_fails_a_check_is_left_out_of_the_draft(second: str, quoted: int) -> None:
     answerer = reading(None)

@@ -51,7 +51,7 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
     out = tmp_path / "fusion.json"
 
     options = ["--knowledge", str(PROJECT_ROOT / "data" / "knowledge"), "--questions", str(questions),
-               "--parts", "0", "--share", "0.8", "--order", "0.9", "--out", str(out)]  # fmt: skip
+               "--parts", "0", "--share", "0.8", "--order", "0.9", "--doubt", "0.8", "--out", str(out)]  # fmt: skip
     script.main(options)
 
     printed = capsys.readouterr().out
@@ -63,7 +63,7 @@ def test_a_confidence_model_is_fitted_and_can_be_used(
     assert 0 < len(set(read)) <= written["fitted_on"]["questions"]
     assert written["fitted_on"]["shops"] == 2
     fusion = Fusion.load(out)
-    assert fusion.order == 0.9 and "order 0.5: first section right" in printed
+    assert (fusion.order, fusion.doubt) == (0.9, 0.8) and "order 0.5: first section right" in printed
     assert fusion.reranked is not None and set(READ_FEATURES) <= set(fusion.reranked.names)
     weights = dict(zip(fusion.reranked.names, fusion.reranked.weight, strict=True))
     assert weights["read"] > 0.5, "a reader that knows the answers is believed"
