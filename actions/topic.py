@@ -32,6 +32,7 @@ from actions.tasks import Option, Stack, Task, wish
 from actions.turn import LISTENING, Turn, read_turn
 from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
+from bot.generator.confidence import asked_kind
 from bot.generator.service import AnswerService
 from bot.generator.tone import acknowledgement
 from bot.message import Button, Language
@@ -416,7 +417,10 @@ class TopicAction(Action, ABC):
             talk.say("find_order_number")
             return
         if turn.intent in self.intents and not turn.pressed:
-            return  # said again what is wanted: asked again, nothing held against it
+            # Said again what is wanted, or asked about it ("发票多久能开好"): our question stands, nothing is held against it.
+            if tracker is not None and QUESTION.search(turn.text):
+                await self._from_articles(talk, tracker)
+            return
         likely = LIKELY if QUESTION.search(turn.text) else SURE
         if turn.intent in GOALS | ASIDES and turn.confidence >= likely and has_words(turn.text):
             raise NotMine
@@ -429,8 +433,13 @@ class TopicAction(Action, ABC):
 
     async def _from_articles(self, talk: Talk, tracker: Tracker) -> bool:
         turn = talk.turn
-        if self._service is None or turn.pressed or talk.task.asked in OPEN or not worth_looking_up(turn):
+        if self._service is None or turn.pressed or talk.task.asked in OPEN:
             return False
+        if not worth_looking_up(turn):
+            if asked_kind(turn.text) is None:
+                return False
+            # "要多久" asks about what is being done.
+            turn = replace(turn, text=f"{phrase_of(intent_of(self.topic), talk.language)} {turn.text}")
         said = await answer_if_sure(self._service, talk.dispatcher, tracker, turn, ask_back=False)
         return said is not None
 

@@ -180,6 +180,29 @@ async def test_an_article_answers_a_question_that_no_intent_was_read_from_and_th
     assert "没看明白" not in talk.text and 0 == talk.slots["tasks"][0].get("misses", 0)
 
 
+@pytest.mark.parametrize(
+    ("text", "intent", "answered"),
+    [
+        ("退货期限是几天", "refund_request", True),  # asks about what is being done
+        ("我要退款", "refund_request", False),  # says it again
+        ("多久", "inform", True),  # of what is being done: nothing else was spoken of
+    ],
+)
+async def test_a_question_about_the_wish_itself_is_answered_before_the_order_number_is_asked_for_again(
+    shopper, text: str, intent: str, answered: bool
+) -> None:
+    talk, service = shopper(), ReadsOrders("签收后")
+    talk.actions["refund_form"] = RefundForm(service)  # type: ignore[arg-type]
+    await talk.say("我要退款", "refund_request")
+    await talk.say(text, intent)
+
+    assert ("7天" in talk.text) == answered == bool(service.asked)
+    assert "没看明白" not in talk.text and "订单号" in talk.said[-1].text
+    assert talk.loop == "refund_form" and 0 == talk.slots["tasks"][0].get("misses", 0)
+    if text == "多久":
+        assert "申请退款 多久" == service.asked[0]["question"]
+
+
 async def test_what_no_article_answers_for_sure_counts_as_not_understood(shopper):
     talk = shopper()
     talk.actions["refund_form"] = RefundForm(SmallService(strict=0.99))  # type: ignore[arg-type]
