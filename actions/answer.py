@@ -195,28 +195,32 @@ async def answer_if_sure(
     *,
     ask_back: bool,
     or_doubt: bool = False,
+    about: str = "",
 ) -> Said | None:
     """Answer what nobody routed to the articles, if it may be answered alone; what was said, if anything.
 
     Args:
         ask_back: whether the question which product is meant may take the answer's place.
         or_doubt: whether a person is offered where an article comes near but not near enough.
+        about: what a message speaks of that does not say it itself ("要多久").
 
     Only from a section that a reranker has read: what is no question for the articles has a section that lies near all
     the same, and a search alone cannot tell. A doubt is no reason for a person here, for the same reason.
     """
-    found = await look_up(service, tracker, turn, turn.text)
+    question = f"{about} {turn.text}".strip()
+    found = await look_up(service, tracker, turn, question)
     allowed = ("answer", "clarify") if ask_back else ("answer",)
     if not found.read:
         return None
     if found.answer.decision.decision in allowed:
-        speak(dispatcher, found, tracker, turn, turn.text)
+        speak(dispatcher, found, tracker, turn, question)
         return "answer"
     if not or_doubt or found.answer.decision.p_correct < UNRELATED:
         return None
+    busy = bool((tracker.active_loop or {}).get("name"))
     say(
         dispatcher,
-        "answer_doubtful",
+        "answer_unsure" if busy else "answer_doubtful",
         turn.language,
         question=quoted(turn.text),
         buttons=[person_button(turn.language)],

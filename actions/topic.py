@@ -30,7 +30,7 @@ from actions.refusals import explain_refusal
 from actions.services import Services, get_services
 from actions.tasks import Option, Stack, Task, wish
 from actions.turn import LISTENING, Turn, read_turn
-from bot.context import FLOWS, QUESTIONS, TOPICS
+from bot.context import FLOWS, LOOKING, QUESTIONS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
 from bot.generator.confidence import asked_kind
 from bot.generator.service import AnswerService
@@ -422,7 +422,8 @@ class TopicAction(Action, ABC):
                 await self._from_articles(talk, tracker)
             return
         likely = LIKELY if QUESTION.search(turn.text) else SURE
-        if turn.intent in GOALS | ASIDES and turn.confidence >= likely and has_words(turn.text):
+        other = turn.intent in GOALS | ASIDES and turn.confidence >= likely and has_words(turn.text)
+        if other and not self._asked_barely(turn):
             raise NotMine
         if tracker is not None and await self._from_articles(talk, tracker):
             return
@@ -435,13 +436,20 @@ class TopicAction(Action, ABC):
         turn = talk.turn
         if self._service is None or turn.pressed or talk.task.asked in OPEN:
             return False
-        if not worth_looking_up(turn):
-            if asked_kind(turn.text) is None:
-                return False
-            # "要多久" asks about what is being done.
-            turn = replace(turn, text=f"{phrase_of(intent_of(self.topic), talk.language)} {turn.text}")
-        said = await answer_if_sure(self._service, talk.dispatcher, tracker, turn, ask_back=False)
+        bare = self._asked_barely(turn)
+        if not (bare or worth_looking_up(turn)):
+            return False
+        about = phrase_of(intent_of(self.topic), talk.language) if bare else ""
+        said = await answer_if_sure(
+            self._service, talk.dispatcher, tracker, turn, ask_back=False, or_doubt=bare, about=about
+        )
         return said is not None
+
+    def _asked_barely(self, turn: Turn) -> bool:
+        """Whether the message asks no more than how long or how much ("要多久"): it means what is being done. Where something is only
+        looked up it means the parcel."""
+        asked = asked_kind(turn.text) is not None and not worth_looking_up(turn)
+        return asked and intent_of(self.topic) not in LOOKING
 
     async def _hears_more(self, talk: Talk) -> bool:
         """An answer with a further wish behind it: "不想要了，另外开个发票". The wish is kept for afterwards."""

@@ -186,6 +186,7 @@ async def test_an_article_answers_a_question_that_no_intent_was_read_from_and_th
         ("退货期限是几天", "refund_request", True),  # asks about what is being done
         ("我要退款", "refund_request", False),  # says it again
         ("多久", "inform", True),  # of what is being done: nothing else was spoken of
+        ("多久", "delivery", True),  # a parcel was not spoken of, either
     ],
 )
 async def test_a_question_about_the_wish_itself_is_answered_before_the_order_number_is_asked_for_again(
@@ -194,13 +195,37 @@ async def test_a_question_about_the_wish_itself_is_answered_before_the_order_num
     talk, service = shopper(), ReadsOrders("签收后")
     talk.actions["refund_form"] = RefundForm(service)  # type: ignore[arg-type]
     await talk.say("我要退款", "refund_request")
-    await talk.say(text, intent)
+    await talk.say(text, intent, confidence=0.5)
 
     assert ("7天" in talk.text) == answered == bool(service.asked)
     assert "没看明白" not in talk.text and "订单号" in talk.said[-1].text
     assert talk.loop == "refund_form" and 0 == talk.slots["tasks"][0].get("misses", 0)
     if text == "多久":
         assert "申请退款 多久" == service.asked[0]["question"]
+
+
+async def test_how_long_is_not_asked_of_the_articles_where_an_order_is_looked_up(shopper) -> None:
+    talk, service = shopper(), ReadsOrders("签收后")
+    talk.actions["order_status_form"] = OrderStatusForm(service)  # type: ignore[arg-type]
+    await talk.say("查订单", "order_status")
+    await talk.say("多久", "inform", confidence=0.3)
+
+    assert not service.asked and talk.loop == "order_status_form"
+
+
+@pytest.mark.parametrize(("read", "offered"), [(0.5, True), (-3.0, False)])
+async def test_a_doubt_about_how_long_offers_a_person_and_the_task_goes_on(
+    shopper, read: float, offered: bool
+) -> None:
+    talk = shopper()
+    talk.actions["refund_form"] = RefundForm(ReadsOrders("签收后", read))  # type: ignore[arg-type]
+    await talk.say("我要退款", "refund_request")
+    await talk.say("多久", "inform", confidence=0.3)
+
+    titles = [one["title"] for said in talk.said for one in said.buttons]
+    assert offered == ("“多久”这一点我没有十足把握" in talk.text) == ("人工客服" in titles)
+    assert talk.handoff is None and talk.loop == "refund_form"
+    assert (0 if offered else 1) == talk.slots["tasks"][0].get("misses", 0)
 
 
 async def test_what_no_article_answers_for_sure_counts_as_not_understood(shopper):
