@@ -24,7 +24,7 @@ from actions.names import person_button
 from actions.packet import known_facts, proven_order
 from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, hand_over, say
-from actions.turn import Turn, read_turn
+from actions.turn import Turn, active_form, read_turn
 from bot.context import FLOWS, QUESTIONS, TOPICS
 from bot.exceptions import KefuError
 from bot.generator.answering import UNRELATED, Answer
@@ -132,8 +132,7 @@ class ActionAnswer(Action):
         explained = explain_refusal(dispatcher, tracker, turn)
         if explained is not None:
             return explained
-        idle = not (tracker.active_loop or {}).get("name")
-        if idle and (form := other_reason(tracker, turn)):
+        if not active_form(tracker) and (form := other_reason(tracker, turn)):
             return [FollowupAction(form)]
         asked = next((one for one in turn.wishes if one["intent"] in QUESTIONS), None)
         wanted = next((one for one in turn.wishes if one["intent"] in FLOWS), None)
@@ -161,16 +160,10 @@ class ActionAnswer(Action):
             return left_to_person()
         found = await look_up(self._service, tracker, turn, question)
         verdict = found.answer.decision.decision
-        busy = form is not None or bool((tracker.active_loop or {}).get("name"))
+        busy = form is not None or active_form(tracker) is not None
         if busy and (not found.decided or (form is not None and verdict != "answer")):
             # A question in passing does not take the shopper away from what they want done.
-            say(
-                dispatcher,
-                "answer_unsure",
-                language,
-                question=quoted(question),
-                buttons=[person_button(language)],
-            )
+            say_unsure(dispatcher, language, question, busy=True)
             return [FollowupAction(form)] if form is not None else []
         known = {} if found.decided else await known_facts(found.grant, found.order)
         if found.number and not found.decided:
@@ -217,15 +210,14 @@ async def answer_if_sure(
         return "answer"
     if not or_doubt or found.answer.decision.p_correct < UNRELATED:
         return None
-    busy = bool((tracker.active_loop or {}).get("name"))
-    say(
-        dispatcher,
-        "answer_unsure" if busy else "answer_doubtful",
-        turn.language,
-        question=quoted(turn.text),
-        buttons=[person_button(turn.language)],
-    )
+    say_unsure(dispatcher, turn.language, turn.text, busy=active_form(tracker) is not None)
     return "doubt"
+
+
+def say_unsure(dispatcher: CollectingDispatcher, language: Language, question: str, *, busy: bool) -> None:
+    """Say that no answer is certain and offer a person; beside a task (`busy`) that goes on."""
+    response = "answer_unsure" if busy else "answer_doubtful"
+    say(dispatcher, response, language, question=quoted(question), buttons=[person_button(language)])
 
 
 def quoted(question: str) -> str:

@@ -20,7 +20,7 @@ from actions.other_one import names_wrong_order
 from actions.refusals import explain_refusal, other_reason
 from actions.replies import button, say
 from actions.topic import PLAIN_STOP
-from actions.turn import LISTENING, Turn, read_turn
+from actions.turn import LISTENING, Turn, active_form, read_turn
 from bot.context import FALLBACK, LOOKED_UP, TOPICS
 from bot.generator.service import AnswerService
 from bot.language import polite_line
@@ -51,7 +51,7 @@ class ActionFallback(Action):
     ) -> list[dict[str, Any]]:
         turn = read_turn(tracker)
         events = await self._answer(dispatcher, tracker, turn)
-        if (tracker.active_loop or {}).get("name") or any(event["event"] == "followup" for event in events):
+        if active_form(tracker) or any(event["event"] == "followup" for event in events):
             return events
         # A message without an intent has no rule that would say what comes next.
         return [*events, FollowupAction(LISTENING)]
@@ -59,7 +59,7 @@ class ActionFallback(Action):
     async def _answer(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn
     ) -> list[dict[str, Any]]:
-        busy = bool((tracker.active_loop or {}).get("name"))
+        busy = active_form(tracker) is not None
         if turn.pressed:
             return self._old_button(dispatcher, tracker, turn)
         if recall_note(dispatcher, turn):

@@ -29,7 +29,7 @@ from actions.packet import task_facts
 from actions.refusals import explain_refusal
 from actions.services import Services, get_services
 from actions.tasks import Option, Stack, Task, wish
-from actions.turn import LISTENING, Turn, read_turn
+from actions.turn import LISTENING, Turn, active_form, read_turn
 from bot.context import FLOWS, LOOKING, QUESTIONS, TOPICS
 from bot.exceptions import IdentityLocked, OrderError, OutcomeUnknown, ShopUnavailable
 from bot.generator.confidence import asked_kind
@@ -248,7 +248,7 @@ class TopicAction(Action, ABC):
     ) -> list[dict[str, Any]]:
         turn = read_turn(tracker)
         stack = Stack.load(tracker.slots.get("tasks"))
-        active = (tracker.active_loop or {}).get("name")
+        active = active_form(tracker)
         task = stack.top
         if active == self.name() and task is not None and task.topic == self.topic:
             if task.waiting is not None:

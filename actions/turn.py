@@ -69,6 +69,11 @@ class Turn:
         return self.part(0 if first else int(wish["start"]), int(wish["end"]))
 
 
+def active_form(tracker: Tracker) -> str | None:
+    """The form that is under way, if one is."""
+    return (tracker.active_loop or {}).get("name") or None
+
+
 def read_turn(tracker: Tracker) -> Turn:
     """The latest user message with its metadata, and the texts before it."""
     events = [event for event in reversed(tracker.events or []) if event.get("event") == "user"]
