@@ -888,7 +888,7 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
     paintPending(item) {
       const t = this.t;
       if (item.failed) {
-        const retry = el("button", { class: "st bad", type: "button", onclick: () => { item.failed = false; this.paintPending(item); if (item.file) this.sendFile(item.file, item); else { this.keep(item); this.transmit(item); } } }, fill(t[item.why || "failed"], { mb: Math.floor((this.maxUpload || 10485760) / 1048576) }));
+        const retry = el("button", { class: "st bad", type: "button", onclick: () => { item.failed = false; this.paintPending(item); if (item.file) item.media = null; else this.keep(item); this.transmit(item); } }, fill(t[item.why || "failed"], { mb: Math.floor((this.maxUpload || 10485760) / 1048576) }));
         item.status.replaceWith(retry);
         item.status = retry;
         return;
@@ -905,19 +905,25 @@ footer{flex:none;border-top:1px solid var(--ln);padding:10px 10px calc(10px + en
       if (held) this.lateTimer = setTimeout(() => this.transmitAll(true), 3000);
     }
     transmit(item) {
-      if (!this.pending.has(item.client_id) || item.acked || item.failed || item.uploading || (item.file && !item.media)) return;
+      if (!this.pending.has(item.client_id) || item.acked || item.failed || item.uploading) return;
+      if (item.file && !item.media) { this.upload(item); return; }
       this.line.send({ type: item.type, client_id: item.client_id, text: item.text || "", token: item.token, media: item.media, locale: item.locale });
     }
-    async sendFile(file, again) {
+    sendFile(file) {
       this.line.start();
-      const item = again || { type: "message", text: "", client_id: randomId(), locale: this.lang_, at: Date.now(), who: this.who, file, preview: /^image\//.test(file.type) ? URL.createObjectURL(file) : null };
-      item.uploading = true;
-      if (!again) this.showPending(item); else this.paintPending(item);
+      const item = { type: "message", text: "", client_id: randomId(), locale: this.lang_, at: Date.now(), who: this.who, file, preview: /^image\//.test(file.type) ? URL.createObjectURL(file) : null };
+      this.showPending(item);
+      this.transmit(item);
       this.bottom();
+    }
+    async upload(item) {
       const fail = (why) => { item.uploading = false; item.failed = true; item.why = why; this.paintPending(item); };
-      if (this.maxUpload && file.size > this.maxUpload) return fail("tooBig");
+      if (this.maxUpload && item.file.size > this.maxUpload) return fail("tooBig");
+      if (!this.line.open) return; // it is not known yet whose file this is; the welcome sends what waits
+      item.uploading = true;
+      this.paintPending(item);
       try {
-        const { status, body } = await this.line.upload(file);
+        const { status, body } = await this.line.upload(item.file);
         if (status !== 200) return fail({ 413: "tooBig", 415: "badType", 429: "noMoreFiles" }[status] || "uploadFailed");
         item.media = [body.slip];
         item.uploading = false;

@@ -316,6 +316,42 @@ async def test_a_picture_is_sent_and_shown(stage: Stage) -> None:
     assert media[0]["content_type"] == "image/jpeg" and stage.complaints == []
 
 
+SLOW_HELLO = """
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (text) {
+  setTimeout(() => send.call(this, text), text.includes('"hello"') ? 800 : 0);
+};
+"""
+
+
+async def test_a_picture_chosen_before_the_connection_stands_is_not_lost(stage: Stage) -> None:
+    async with stage.page(init=SLOW_HELLO) as page:
+        await page.locator("input[type=file]").set_input_files(
+            {"name": "early.jpg", "mimeType": "image/jpeg", "buffer": photo()}
+        )
+        await expect(page.locator("img.pic")).to_be_visible()
+        await expect(bubbles(page)).to_have_count(1)  # the answer
+        await expect(page.locator("img.pic")).to_have_count(1)
+        await expect(page.locator(".st.bad")).to_have_count(0)
+
+    assert len(stage.rasa.turns[0]["metadata"]["media"]) == 1 and stage.complaints == []
+
+
+async def test_a_picture_chosen_offline_goes_out_afterwards(stage: Stage) -> None:
+    async with stage.page() as page:
+        await expect(page.get_by_text("智能客服 · 随时在线")).to_be_visible()
+        await stage.server.close()
+        await page.locator("input[type=file]").set_input_files(
+            {"name": "late.jpg", "mimeType": "image/jpeg", "buffer": photo()}
+        )
+        await expect(page.locator("img.pic")).to_be_visible()
+        await stage.start()
+        await expect(bubbles(page)).to_have_count(1, timeout=15_000)  # the answer
+        await expect(page.locator(".st.bad")).to_have_count(0)
+
+    assert len(stage.rasa.turns[0]["metadata"]["media"]) == 1
+
+
 async def test_a_rating_is_asked_for_once(stage: Stage) -> None:
     async with stage.page() as page:
         await say(page, "hi")
