@@ -13,6 +13,7 @@ from actions.items import (
     hear_items,
     hear_opened,
     hear_reason,
+    items_added,
     need_evidence,
     need_lines,
     need_reason,
@@ -30,7 +31,7 @@ from bot.orders.bodies import line_bodies
 from bot.orders.models import Money, Operation, Order, OrderLine, Product, RequestLine, Variant
 from bot.orders.wording import in_language, title_of
 from bot.policy.reasons import Reason
-from bot.references import fold, read_choice, read_choices
+from bot.references import fold, read_choice, read_choices, read_named
 from bot.variants import choose_variant, option_title, price_of, swap_with_difference
 
 OTHER_OPTION = re.compile(
@@ -62,6 +63,8 @@ class ExchangeForm(TopicAction):
         turn, task = talk.turn, talk.task
         if not turn.fresh or task.asked not in ("option", "consent") or "product" not in task.values:
             return False
+        if items_added(talk):
+            return False  # "第二件也换大一码" says nothing of the first
         other = means_other_one(talk) or (not turn.pressed and OTHER_OPTION.search(fold(turn.text)))
         if "variant" in task.values and other:
             task.values.pop("variant")  # which of the others is asked, unless it is named
@@ -134,7 +137,7 @@ class ExchangeForm(TopicAction):
         wanted = next((variant for variant in others if variant.id == task.values.get("variant")), None)
         if wanted is None and "asked_option" not in task.values:
             for text in talk.texts:
-                position = read_choice(text, titles)
+                position = read_named(text, titles)
                 wanted = choose_variant(text, others, line) or (
                     None if position is None else others[position]
                 )

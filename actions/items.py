@@ -6,7 +6,13 @@ import re
 from collections.abc import Sequence
 
 from actions.orders import has_chosen
-from actions.other_one import NAMED_OTHER, OTHER_ONE, means_other_one, means_other_order
+from actions.other_one import (
+    NAMED_OTHER,
+    OTHER_ONE,
+    means_one_more,
+    means_other_one,
+    means_other_order,
+)
 from actions.tasks import Option
 from actions.topic import ASIDES, GOALS, QUESTION, SURE, Talk
 from bot.consent import read_consent
@@ -34,6 +40,9 @@ SENDS_COUNT = re.compile(
     r"退|换(?!个)|改[成为]|\b(?:return|refund|exchang|swap|send back|make it|change (?:it )?to|instead)", re.I
 )
 SAYS_COUNT = re.compile(rf"{SENDS_COUNT.pattern}|只(?!有)|应该|不是|\b(?:just|only)\b", re.I)
+THE_REST = re.compile(
+    r"另(?:外)?(?:的)?(?:那|一)?(?:个|件|笔|款)|别的那(?:个|件)|\b(?:the )?other (?:one|item)\b", re.I
+)
 # What may stand between a denial and its verb: "还没来得及拆开", "haven't even opened it"; not "没忍住拆了".
 _NOT_ZH = r"(?<!不是)(?:没|未)(?:有|来得及|被|给|让|人|谁|舍得|敢|曾|去|动手|真的?|时间|机会|空|顾上|打算|准备|想过?|把|将|它|外?包装|盒子)*"
 _NOT_EN = (
@@ -94,6 +103,11 @@ def hear_items(talk: Talk) -> bool:
     if not turn.fresh or not titles:
         return False
     text = OF_ORDERS.sub(" ", turn.text)
+    if more := items_added(talk):
+        held = {one: count for one, count in task.lines.items() if count}
+        _take(talk, more)
+        task.lines |= held
+        return True
     if has_chosen(task) and means_other_one(talk) and not means_other_order(talk):
         others = [one for one, _, _ in titles if one not in task.lines]
         if read_choices(OTHER_ONE.sub(" ", text), [title for _, title, _ in titles]) is None:
@@ -135,6 +149,31 @@ def hear_items(talk: Talk) -> bool:
     if count is not None and len(task.lines) == 1 and not chosen and (corrects or _changes_count(talk)):
         changed = _take(talk, list(task.lines), count) or changed
     return changed
+
+
+def items_added(talk: Talk) -> list[str]:
+    """Line ids of the choice with what the message adds to it ("第二件也退"); empty where it adds nothing."""
+    task, titles = talk.task, _titles(talk)
+    if not task.lines or not means_one_more(talk) or means_other_order(talk):
+        return []
+    # Of several things to exchange the others wait as wishes of their own.
+    waiting = [
+        line
+        for one in talk.stack.tasks
+        if one.waiting is not None and one.values.get("rest_of") == task.order_number
+        for line in one.lines
+    ]
+    held = dict.fromkeys([*task.lines, *waiting])
+    text = OF_ORDERS.sub(" ", talk.turn.text)
+    # Asked for an option, "颜色也换成黑色的" names no item.
+    named = ["\x00" if task.asked == "option" else title for _, title, _ in titles]
+    chosen = read_choices(text, named)
+    left = [one for one, _, _ in titles if one not in held]
+    if chosen is not None:
+        new = [titles[p][0] for p in chosen if titles[p][0] in left]
+    else:
+        new = left if len(left) == 1 and THE_REST.search(fold(text)) else []
+    return [*held, *new] if new else []
 
 
 def _changes_count(talk: Talk) -> bool:
@@ -245,12 +284,13 @@ def hear_reason(talk: Talk) -> bool:
     if CORRECTS.search(text) and read_positions(text, len(_titles(talk))):
         return False
     found: Reason | None = None
-    if task.asked == "reason":
+    asked = task.asked == "reason" and not means_one_more(talk)
+    if asked:
         found = reason_named(talk.chosen())
     found = found or reason_named(turn.value("reason"))
     if found is Reason.CHANGED_MIND and turns_plan_down(talk):
         return False
-    if found is None and task.asked == "reason" and _own_words(talk):
+    if found is None and asked and _own_words(talk):
         found = Reason.OTHER
     if found is None or found == task.reason:
         return found is not None and task.asked == "reason"

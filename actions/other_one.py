@@ -1,4 +1,4 @@
-"""Which words say that another item, option or order is meant than the one at hand, and not why it goes back."""
+"""Which words say that another item, option or order is meant than the one at hand, or one more, and not why it goes back."""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ NAMED_OTHER = re.compile(
     r"|(?<!not )(?<!not the )(?<!keep )(?<!keep the )(?<!keeping the )(?<!return the )(?<!except the )(?<!like the )(?<!with the )(?<!have the )(?<!than the )"
     r"\bother one\b(?!'?s? (?:is|was|works?|worked|fits?|arrived|came|looks?|has|stays?|i (?:keep|kept|like)|does|too|also|as well)\b|'s )"
     r"|(?<!not )(?<!n't )\b(?:return|refund|exchange|cancel|swap) the other one\b",
+    re.I,
+)
+# One more beside what was chosen: "第二件也退", "add the second one". "第二件也坏了" says why.
+ADDS = re.compile(
+    r"也(?:想|要|得|请|能|可以|帮我|给我|一起|一并|一块儿?|都)*(?:退|换|取消)|(?:一起|一并|一块儿?|顺便|还[要想])(?:把[^,，。;；!！]{1,12})?(?:退|换|取消)"
+    r"|再(?:退|换|取消)一|加上|也要(?=[了吧的啊]?\s*(?:[,，.。;；!！~]|$))"
+    r"|\b(?:add|include)\b|\balso (?:want to |like to |need to )?(?:return|refund|exchange|swap|cancel|send)\b"
+    r"|\b(?:return|refund|exchange|swap|cancel|send|sending)\b[^.;!]*\b(?:as well|too|also)\b",
+    re.I,
+)
+# Where no reason is asked for the verb may be missing: "the second one too".
+ADDS_BARELY = re.compile(
+    r"(?:^|[,，。;；!！]\s*)还有[^,，。;；!！?？]{1,12}$|^(?:and )?[^.;!?]{0,30}\b(?:one|item),? (?:as well|too|also)(?:,? please)?[.!]*$",
     re.I,
 )
 _ENDS = r"(?=\s*[啊呀吧哦噢呢啦的]?\s*(?:[,，.。;；!！?？~、]|$|是|而是|要))"
@@ -81,6 +94,15 @@ def means_other_order(talk: Talk) -> bool:
         return False
     # Asked why, "the wrong order" is what came, unless it begins like a correction.
     return talk.task.asked != "reason" or "wrong" not in found[0] or MENDS.search(text) is not None
+
+
+def means_one_more(talk: Talk) -> bool:
+    """Whether the message says that something goes as well, beside what was chosen."""
+    text = fold(talk.turn.text)
+    if talk.turn.pressed:
+        return False
+    barely = talk.task.asked in (None, "consent", "quantity") and ADDS_BARELY.search(text)
+    return bool(ADDS.search(text) or barely)
 
 
 def means_other_one(talk: Talk) -> bool:

@@ -129,6 +129,11 @@ def read_choice(text: str, titles: Sequence[str]) -> int | None:
         return positions[0]
     if positions:
         return None
+    return read_named(text, titles)
+
+
+def read_named(text: str, titles: Sequence[str]) -> int | None:
+    """The one thing of a list that is named; of a list that was not shown "the first one" says nothing."""
     named = _named(text, titles)
     return named[0] if len(named) == 1 else None
 

@@ -12,7 +12,7 @@ from actions.items import hear_opened
 from actions.order_days import read_day, read_period
 from actions.order_numbers import read_numbers
 from actions.orders import refer
-from actions.other_one import means_other_one, means_other_order
+from actions.other_one import means_one_more, means_other_one, means_other_order
 from actions.tasks import Task
 from actions.turn import Turn
 from bot.orders.shop.samples import sample
@@ -101,6 +101,80 @@ async def test_the_other_item_over_the_plan_in_chinese(world, shopper):
 
     [request] = (await world.order("return_day3"))["requests"]
     assert ["L1"] == [line["line_id"] for line in request["lines"]]
+
+
+@pytest.mark.parametrize(
+    "text", ["第二件也退", "另一件也要退", "还要退第二件", "把第二件也退了吧", "第二件也能退吗", "还有第二件"]
+)
+async def test_one_more_item_over_the_plan(world, shopper, text):
+    order = sample("return_day3")
+    talk = shopper("return_day3")
+    await talk.say(f"我要退货 {order.number}", "return_request")
+    await talk.say("第一件")
+    await talk.say("1件")
+    await talk.press("不想要了")
+    old = talk.said[-1].buttons[0]["payload"]
+    await talk.say(text, "return_request")
+    await talk.send(old)
+    assert [] == await world.receipts(), "the old plan holds no longer"
+    await talk.say("确认", "affirm")
+
+    [request] = (await world.order("return_day3"))["requests"]
+    assert {("L1", 1), ("L2", 1)} == {(line["line_id"], line["quantity"]) for line in request["lines"]}
+
+
+@pytest.mark.parametrize("text", ["return the second one too", "I also want to return the other one"])
+async def test_one_more_item_where_the_reason_is_asked_for(world, shopper, text):
+    order = sample("return_day3_en")
+    talk = shopper("return_day3_en")
+    await talk.say(f"I want to return {order.number}", "return_request")
+    await talk.say("the first one")
+    await talk.say(text, "return_request")
+    assert "why" in talk.text
+    await talk.press("Changed my mind")
+    await talk.press("Confirm")
+
+    [request] = (await world.order("return_day3_en"))["requests"]
+    assert {"L1", "L2"} == {line["line_id"] for line in request["lines"]}
+
+
+async def test_an_item_that_stays_is_not_added(world, shopper):
+    talk = shopper("return_day3")
+    await talk.say(f"我要退货 {sample('return_day3').number}", "return_request")
+    await talk.say("第二件")
+    await talk.say("第一件也不退", "deny")
+    await talk.press("不想要了")
+    await talk.press("确认")
+
+    [request] = (await world.order("return_day3"))["requests"]
+    assert ["L2"] == [line["line_id"] for line in request["lines"]]
+
+
+ONE_MORE = [
+    "第二件也退", "另一件也要退", "第二件也一起退了吧", "顺便把第二件退了", "再退一件蓝色的", "还想退那双鞋", "把耳机也加上", "第三件也帮我换了",
+    "return the second one as well", "I also want to exchange the other one", "add the second item", "please include the mug",
+]  # fmt: skip
+NO_MORE = [
+    "第二件也坏了", "另一件也不退", "还是退第二件", "第二件也挺好的", "也没有用过", "另一件也是好的", "不是第一件，是第二件", "还没拆", "也不合适",
+    "the second one is broken too", "it is too small", "the other one stays", "no, the second one", "too big to return",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", ["reason", "consent", "quantity", "option"])
+@pytest.mark.parametrize("text", ONE_MORE)
+def test_one_more_is_added(text, asked):
+    assert means_one_more(told(text, asked))
+
+
+@pytest.mark.parametrize("asked", ["reason", "consent", "quantity", "option"])
+@pytest.mark.parametrize("text", NO_MORE)
+def test_what_adds_nothing(text, asked):
+    assert not means_one_more(told(text, asked))
+
+
+@pytest.mark.parametrize("text", ["还有第二件", "and the second one too", "the second one as well, please"])
+def test_one_more_without_a_verb_is_no_reason(text):
+    assert means_one_more(told(text, "consent")) and not means_one_more(told(text, "reason"))
 
 
 async def test_the_request_that_can_be_withdrawn_is_the_one_that_is_meant(world, shopper):

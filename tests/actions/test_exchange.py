@@ -150,6 +150,29 @@ async def test_the_item_that_is_chosen_instead_is_not_asked_for_twice(world, sho
     assert 1 == len(talk.receipts) and talk.loop is None
 
 
+async def test_the_first_item_is_not_the_first_option(world, shopper):
+    talk = await begin(shopper("return_day3"), "return_day3")
+    await talk.say("第一件")
+    await talk.say("1件")
+    assert "确认" not in talk.buttons and 1 < len(talk.buttons), "which option is asked"
+
+
+async def test_one_more_item_waits_for_its_turn(world, shopper):
+    talk = await begin(shopper("return_day3"), "return_day3")
+    await talk.say("第一件")
+    await talk.say("1件")
+    await talk.say("第二件也换小一码")
+    assert "一件一件" in talk.text and "确认" not in talk.buttons, "which size of the first is asked still"
+    await talk.press(talk.buttons[0])
+    await talk.press("确认")
+    assert 1 == len(talk.receipts) and talk.loop == "exchange_form"
+    await talk.press(talk.buttons[0])
+    await talk.press("确认")
+
+    requests = (await world.order("return_day3"))["requests"]
+    assert ["L1", "L2"] == [one["lines"][0]["line_id"] for one in requests]
+
+
 async def test_another_order_takes_the_waiting_items_back(world, shopper):
     talk = await begin(shopper("return_day3"), "return_day3", "全部都换")
     await talk.say(f"不是这个订单，是{sample('exchange_size').number}", "correct")
