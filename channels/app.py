@@ -26,14 +26,16 @@ from bot.migrations import upgrade
 from bot.privacy.cipher import MARK, load_cipher
 from bot.privacy.masking import mask_event
 from bot.settings import Settings, get_settings
-from channels.gateway import Dialogue, Gateway, Patience
-from channels.gateway import release as give_back
+from channels.gateway import Gateway
 from channels.limits import MessageLimits
 from channels.media import MediaStore, make_media_store
+from channels.owners import release as give_back
+from channels.patience import Patience
 from channels.rasa_client import RasaClient
 from channels.store import Store
 from channels.tables import inbox
 from channels.tokens import Tokens, load_secret
+from channels.turns import Dialogue
 from channels.wake import Wake
 from channels.web import WebChannel
 

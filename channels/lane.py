@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable, Coroutine, Set
 from typing import Any
 
 from bot.database import now_ms
+from channels.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 class Lane:
@@ -22,6 +27,11 @@ class Lane:
         self._again: set[str] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing new is begun any more."""
+        return self._closed
 
     @property
     def busy(self) -> Set[str]:
@@ -62,3 +72,49 @@ class Lane:
         if conversation in self._again:
             self._again.discard(conversation)
             self.poke(conversation)
+
+
+class LeasedLane(Lane):
+    """A lane among sibling gateways: who works on a conversation holds its lease meanwhile.
+
+    Args:
+        name: of the kind of work; leases are by name and conversation.
+        holder: this gateway's id.
+        lease: seconds after which a lease that is not renewed is anybody's.
+        work: what is done; whatever it raises is logged, and left to the next poke.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[str], Coroutine[Any, Any, None]],
+        *,
+        store: Store,
+        holder: str,
+        lease: float,
+    ) -> None:
+        super().__init__(self._leased)
+        self._name, self._under_lease = name, work
+        self._store, self._holder, self._lease = store, holder, lease
+
+    async def _leased(self, conversation: str) -> None:
+        """Work on a conversation that no sibling works on."""
+        try:
+            if not await self._store.lease(self._name, conversation, self._holder, self._lease):
+                return  # a sibling works on it; the sweep looks again
+            renewing = asyncio.create_task(self._renew(conversation))
+            try:
+                await self._under_lease(conversation)
+            finally:
+                renewing.cancel()
+                await self._store.release_lease(self._name, conversation, self._holder)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # the lane's outermost door; the sweep tries again
+            logger.exception("gateway.lane_failed lane=%s conversation=%s", self._name, conversation)
+
+    async def _renew(self, conversation: str) -> None:
+        while not self._store.embedded:
+            await asyncio.sleep(self._lease / 3)
+            with contextlib.suppress(Exception):  # a missed renewal costs nothing: turns are joined by id
+                await self._store.lease(self._name, conversation, self._holder, self._lease)

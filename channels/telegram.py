@@ -44,10 +44,11 @@ from bot.message import Attachment, Inbound, Language
 from bot.privacy.cipher import SealedText
 from bot.settings import Settings, TelegramSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage, plain_text
-from channels.gateway import SAY, Gateway
+from channels.gateway import Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
 from channels.outgoing import Link, Outgoing, Upload
+from channels.payloads import SAY
 from channels.tables import conversations
 from channels.tokens import file_links, load_secret
 

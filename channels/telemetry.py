@@ -24,9 +24,10 @@ from bot.database import now_ms
 from bot.handoff.cases import cases
 from bot.handoff.ownership import ownership
 from bot.settings import Settings
-from channels.gateway import Dialogue, Gateway
+from channels.gateway import Gateway
 from channels.media import MediaStore
 from channels.tables import audit, inbox, outbox
+from channels.turns import Dialogue
 
 logger = logging.getLogger(__name__)
 

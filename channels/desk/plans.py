@@ -73,7 +73,8 @@ from bot.variants import option_title, swap, swap_with_difference
 from channels.channel import Conversation
 from channels.desk.acts import Acts
 from channels.desk.staff import Person
-from channels.gateway import PLAN, Gateway
+from channels.gateway import Gateway
+from channels.payloads import PLAN
 from channels.store import Waiting
 from channels.tables import events
 

@@ -30,7 +30,9 @@ from bot.sentiment import read_sentiment
 from bot.settings import Settings
 from channels.channel import Conversation
 from channels.desk.words import clock_time, join, position, sentence
-from channels.gateway import BACK, Gateway, change_owner
+from channels.gateway import Gateway
+from channels.owners import change_owner
+from channels.payloads import BACK
 from channels.tables import audit, conversations, events
 from channels.texts import language_of, say
 

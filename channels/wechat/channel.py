@@ -27,10 +27,11 @@ from bot.exceptions import ChannelError, SettingsError, TooMany
 from bot.message import Attachment, Inbound
 from bot.settings import WechatSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
-from channels.gateway import PERSON, SAY, Gateway
+from channels.gateway import Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
 from channels.outgoing import Link, Outgoing, Upload, shortened
+from channels.payloads import PERSON, SAY
 from channels.texts import language_of, say
 from channels.tokens import file_links
 from channels.wechat import allowance, api
@@ -165,9 +166,9 @@ class WechatChannel:
             await response.prepare(request)
             await response.write_eof()
         except ConnectionError:
-            await self._gateway.passively_delivered(messages, Delivery("retry", after=0.0, reason="hung up"))
+            await self._gateway.deliveries.taken(messages, Delivery("retry", after=0.0, reason="hung up"))
         else:
-            await self._gateway.passively_delivered(messages)
+            await self._gateway.deliveries.taken(messages)
         return response
 
     async def _answer(
@@ -210,7 +211,7 @@ class WechatChannel:
         last = not account.passive_only or tries >= 3
         # The platform's clock runs since it sent the push: what storing it took is gone already.
         left = came + (self._passive if last else self._passive + 2) - time.monotonic()
-        over = await self._gateway.wait_for_turn(received.message_id, max(0.0, left))
+        over = await self._gateway.turns.wait_for(received.message_id, max(0.0, left))
         if not over:
             if account.passive_only and last:
                 text = "还在为您查询，请回复任意字查看结果。\nStill looking. Reply with anything to see the result."
@@ -220,7 +221,7 @@ class WechatChannel:
         if account.passive_only:
             messages: Sequence[OutboxMessage] = await self._gateway.store.take_waiting(received.conversation)
         else:
-            messages = await self._gateway.take_passively(received.message_id)
+            messages = await self._gateway.deliveries.take(received.message_id)
         return await self._passive_reply(messages, to, sender, account, as_json=letter.as_json)
 
     async def _passive_reply(
@@ -244,9 +245,9 @@ class WechatChannel:
             fitting, rest = [rest[0]], rest[1:]
             text = shortened(self._outgoing.as_text(fitting[0], self.capabilities), MAX_BYTES)
         if rest:
-            await self._gateway.passively_delivered(rest, Delivery("retry", after=0.0))
+            await self._gateway.deliveries.taken(rest, Delivery("retry", after=0.0))
         if not text:
-            await self._gateway.passively_delivered(fitting)  # nothing in them that a text could show
+            await self._gateway.deliveries.taken(fitting)  # nothing in them that a text could show
             return None, ()
         return text_reply(to, sender, text, as_json=as_json), fitting
 

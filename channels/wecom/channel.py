@@ -30,10 +30,11 @@ from bot.handoff.ownership import Ownership, ownership
 from bot.message import Attachment, Handoff, Inbound
 from bot.settings import Settings, WecomSettings
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
-from channels.gateway import SAY, Gateway
+from channels.gateway import Gateway
 from channels.linking import SCENE as BIND
 from channels.media import KINDS, MediaStore
 from channels.outgoing import Link, Outgoing, Upload
+from channels.payloads import SAY
 from channels.tables import conversations, inbox
 from channels.texts import say
 from channels.tokens import file_links
@@ -609,7 +610,7 @@ class WecomChannel:
         if conversation.channel != self.name or enterprise is None or enterprise.settings.desk != "wecom":
             return
         # In state 2 and 3 the platform takes nothing from us: what tells the shopper of the transfer goes first.
-        await self._gateway.all_delivered(conversation.id, LAST_WORDS)
+        await self._gateway.deliveries.all_gone(conversation.id, LAST_WORDS)
         body: dict[str, Any] = {
             "open_kfid": open_kfid,
             "external_userid": conversation.shopper,

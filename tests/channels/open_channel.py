@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestServer
 
 from bot.database import create_tables, make_engine
 from bot.settings import MediaSettings
-from channels.gateway import Gateway, Patience
+from channels.gateway import Gateway
 from channels.media import MediaStore, make_media_store
+from channels.patience import Patience
 from channels.rasa_client import RasaClient
 from channels.store import Store
 from tests.channels.fake_rasa import FakeRasa

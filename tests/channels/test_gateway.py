@@ -18,10 +18,14 @@ from bot.database import create_tables, make_engine, now_ms
 from bot.exceptions import ChannelError, KefuError, OwnershipLost
 from bot.message import Attachment, Handoff, Inbound, Reply
 from channels.channel import Capabilities, Conversation, Delivery, OutboxMessage
-from channels.gateway import MAX_TEXT, PERSON, SAY, Gateway, Patience, release
+from channels.gateway import Gateway
+from channels.owners import release
+from channels.patience import Patience
+from channels.payloads import PERSON, SAY
 from channels.rasa_client import RasaClient
 from channels.store import Store
 from channels.tables import audit, outbox
+from channels.turns import MAX_TEXT
 from tests.channels.fake_rasa import FakeRasa
 
 QUICK = Patience(first=0.02, longest=0.05, park_after=0.3, turn_attempts=3, sweep=0.05)
@@ -652,7 +656,7 @@ async def test_of_two_ways_out_a_reply_takes_one(url: str) -> None:
     async with open_house(url, FakeRasa(), TwoWays(passive=True)) as house:
         received = await house.hear("hi")
         await sending.wait()
-        assert [] == await house.gateway.take_passively(received.message_id)
+        assert [] == await house.gateway.deliveries.take(received.message_id)
         go_on.set()
         await house.quiet()
         assert ["echo: hi"] == house.door.texts
@@ -662,10 +666,10 @@ async def test_what_a_dead_gateway_claimed_goes_out_and_nothing_overtakes_it(url
     async with open_house(url, FakeRasa(), Door(passive=True)) as house:
         inbound = Inbound(channel="door", shopper="a", dedup_key="1", text="one", at=now_ms())
         one = await house.gateway.receive(inbound, passive_for=30)
-        await house.gateway.wait_for_turn(one.message_id, 5)
-        assert 1 == len(await house.gateway.take_passively(one.message_id))  # and dies before it answers
+        await house.gateway.turns.wait_for(one.message_id, 5)
+        assert 1 == len(await house.gateway.deliveries.take(one.message_id))  # and dies before it answers
         two = await house.gateway.receive(inbound.model_copy(update={"dedup_key": "2", "text": "two"}))
-        await house.gateway.wait_for_turn(two.message_id, 5)
+        await house.gateway.turns.wait_for(two.message_id, 5)
         assert ([], 0) == await house.gateway.store.next_deliveries(one.conversation, 1)
         assert [] == house.door.texts
         async with house.gateway.store.write() as connection:  # the claim runs out
@@ -714,13 +718,13 @@ async def test_a_passive_reply_is_taken_once_and_a_late_one_is_delivered(url: st
             return await house.gateway.receive(inbound, passive_for=seconds)
 
         quick = await hear("quick", 2.0)
-        assert await house.gateway.wait_for_turn(quick.message_id, 2.0)
-        taken = await house.gateway.take_passively(quick.message_id)
-        await house.gateway.passively_delivered(taken)
+        assert await house.gateway.turns.wait_for(quick.message_id, 2.0)
+        taken = await house.gateway.deliveries.take(quick.message_id)
+        await house.gateway.deliveries.taken(taken)
         assert [message.text for message in taken] == ["echo: quick"] and house.door.texts == []
         rasa.delay = lambda body: 0.3
         late = await hear("late", 0.1)
-        assert not await house.gateway.wait_for_turn(late.message_id, 0.1)
+        assert not await house.gateway.turns.wait_for(late.message_id, 0.1)
         await house.quiet()
 
         assert house.door.texts == ["echo: late"]

@@ -9,7 +9,7 @@ import pytest
 
 from bot.database import make_engine
 from bot.migrations import upgrade
-from channels.gateway import Patience
+from channels.patience import Patience
 from channels.wake import Wake
 from tests.channels.fake_rasa import FakeRasa
 from tests.channels.test_gateway import Door, open_house

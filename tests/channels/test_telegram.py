@@ -26,8 +26,9 @@ from bot.database import make_engine
 from bot.exceptions import SettingsError, TooMany
 from bot.message import Attachment, Reply
 from bot.settings import MediaSettings, Settings, TelegramSettings
-from channels.gateway import Gateway, Patience
+from channels.gateway import Gateway
 from channels.media import KINDS, MediaStore, make_media_store
+from channels.patience import Patience
 from channels.store import Store
 from channels.tables import inbox, outbox
 from channels.telegram import TelegramChannel, install, split_units, units

@@ -23,8 +23,8 @@ from PIL import Image
 
 from bot.settings import Settings
 from channels.app import GATEWAY, make_app
-from channels.gateway import Patience
 from channels.pages import STATIC
+from channels.patience import Patience
 from channels.rasa_client import RasaClient
 from channels.tokens import key_id
 from tests.channels.fake_rasa import FakeRasa
@@ -283,7 +283,7 @@ async def test_a_person_is_announced_and_the_bot_is_silent_until_release(site: S
         await page.say("在吗")
         await asyncio.sleep(0.2)
         assert (line["owner"], line["agent"]) == ("person", "李") and site.rasa.turns == []
-        from channels.gateway import release
+        from channels.owners import release
 
         await release(site.gateway.store, welcome["conversation"])
         back = await page.event(kind="owner", owner="bot")  # written past the gateway, seen all the same

@@ -31,7 +31,9 @@ from bot.handoff.timers import Situation, decide
 from bot.message import Handoff, Inbound, Reply
 from bot.settings import HandoffSettings, Settings
 from channels.desk.rounds import Rounds
-from channels.gateway import BACK, Gateway, Patience
+from channels.gateway import Gateway
+from channels.patience import Patience
+from channels.payloads import BACK
 from channels.store import Store
 from channels.tables import inbox, outbox
 from tests.channels.test_gateway import Door
@@ -226,7 +228,7 @@ async def race(number: int, gateway: Gateway, rounds: Rounds, dice: random.Rando
         )
         heard += 1
         if dice.random() < 0.5:  # the bot's way is longer than a person's: now and then it is let through
-            await gateway.wait_for_turn(received.message_id, 10)
+            await gateway.turns.wait_for(received.message_id, 10)
         return received.conversation
 
     conversation = await hear("hello person" if dice.random() < 0.5 else "hello")

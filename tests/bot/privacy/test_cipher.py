@@ -43,7 +43,7 @@ async def write(path: Path, *keys: str, **more: Any) -> Settings:
     engine = make_engine(settings.sqlalchemy_url, settings.privacy)
     await upgrade(engine)
     gateway = Gateway(Store(engine), NoDialogue())
-    gateway._stopping = True  # nothing is worked off: only the writing matters
+    gateway.turns.lane.close()  # nothing is worked off: only the writing matters
     for n in range(3):
         inbound = Inbound(channel="web", shopper="s", dedup_key=f"{keys}{n}", text=f"{SECRET} {n}", at=1)
         await gateway.receive(inbound, raw=json.dumps({"text": SECRET}, ensure_ascii=False))

@@ -17,7 +17,7 @@ from bot.message import Handoff, Inbound, Reply
 from bot.settings import Settings
 from channels.app import GATEWAY, make_app
 from channels.desk.app import DESK, install
-from channels.gateway import Patience
+from channels.patience import Patience
 from tests.channels.test_gateway import Door
 
 QUICK = Patience(first=0.02, longest=0.05, park_after=0.5, turn_attempts=3, sweep=0.1)
@@ -121,7 +121,7 @@ class House:
                 channel=channel, shopper=shopper, dedup_key=f"h{next(_ids)}", text=text, at=now_ms(), **more
             )
         )
-        await self.gateway.wait_for_turn(received.message_id, 5)
+        await self.gateway.turns.wait_for(received.message_id, 5)
         return received.conversation
 
     async def quiet(self) -> None:

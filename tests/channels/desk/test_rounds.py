@@ -13,7 +13,7 @@ import pytest
 from bot.exceptions import OwnershipLost
 from bot.handoff import cases, timers
 from channels.desk.rounds import read_rating
-from channels.gateway import change_owner
+from channels.owners import change_owner
 from tests.channels.desk.house import House, open_house
 from tests.channels.test_gateway import Door
 

@@ -25,9 +25,10 @@ from bot.database import make_engine
 from bot.exceptions import SettingsError
 from bot.message import Attachment, Reply
 from bot.settings import MediaSettings, WechatSettings
-from channels.gateway import Gateway, Patience
+from channels.gateway import Gateway
 from channels.media import KINDS, MediaStore, make_media_store
 from channels.outgoing import Link
+from channels.patience import Patience
 from channels.tables import buttons, inbox, outbox
 from channels.wechat import allowance
 from channels.wechat.api import ApiError, OfficialAccountApi
@@ -833,7 +834,7 @@ async def test_a_push_the_gateway_died_over_is_answered_when_the_platform_asks_a
             house.channel._accounts["shop"], "oAnna", dedup_key({"MsgId": "6"}, "oAnna", "text"), "退款"
         )
         received = await house.gateway.receive(inbound, passive_for=30)
-        await house.gateway.wait_for_turn(received.message_id, 5)
+        await house.gateway.turns.wait_for(received.message_id, 5)
         assert [] == house.wechat.shown["oAnna"]
         await house.push(xml)
         await house.quiet()
@@ -866,7 +867,7 @@ async def test_an_answer_that_waited_comes_before_the_next_in_the_passive_reply(
     first = await house.gateway.receive(
         house.channel._message(house.channel._accounts["shop"], "oAnna", "k1", "零"), passive_for=60
     )
-    await house.gateway.wait_for_turn(first.message_id, 5)
+    await house.gateway.turns.wait_for(first.message_id, 5)
     await house.say("二")
     await house.quiet()
 

@@ -22,9 +22,10 @@ from sqlalchemy.exc import OperationalError
 from bot.identity import links
 from bot.message import Attachment, Handoff, Inbound, Reply
 from bot.settings import Settings, WecomSettings
-from channels.gateway import Gateway, Patience
+from channels.gateway import Gateway
 from channels.linking import Linking
 from channels.media import KINDS, MediaStore
+from channels.patience import Patience
 from channels.tables import outbox
 from channels.wechat import allowance
 from channels.wecom.channel import WecomChannel, cursors
