@@ -85,7 +85,7 @@ _ZH_PROMISE = (
     re.compile(rf"{_FOR_YOU}{_ZH_NOW}[^,:]{{0,8}}?{_ZH_MONEY}"),
     re.compile(rf"(?:我们|我|本店|商家|店家|这边)(?:这边|现在)?(?:会|将|将会|一定|肯定|{_ZH_NOW}){{1,3}}[^,:]{{0,14}}?{_ZH_MONEY}"),
     # 保证今天到账, 一定给您退, 承诺赔偿, 绝对没问题
-    re.compile(rf"(?:保证|承诺(?!日期|时间|时限|期限|的)|担保|确保|包您|一定会?|肯定会?|绝对会?)[^,:]{{0,14}}?{_ZH_MONEY}"),
+    re.compile(rf"(?:保证(?!金)|承诺(?!日期|时间|时限|期限|的)|担保|确保|包您|一定会?|肯定会?|绝对会?)[^,:]{{0,14}}?{_ZH_MONEY}"),
     re.compile(rf"{_ZH_MONEY}[^,:]{{0,8}}(?:我们|我)?(?:保证|包在我身上|没问题的?放心)"),
     # 您将收到退款, 给您补偿 50 元
     re.compile(
@@ -99,14 +99,16 @@ _ZH_PROMISE = (
 # The clause speaks of a case, a rule or somebody's words, not of what was done here.
 _ZH_CASE_BEFORE = re.compile(
     r"如果|若|假如|要是|一旦|倘若|凡|是否|有没有|有无|只要|除非|无论|不论|当.{0,12}时|请确认|请核对|哪些|什么时候|何时|例如|比如"
-    r"|您说|你说|您提到|您反映|您问|显示|提示|如未|如已|如有|如订单|对于|可以申请|可申请|方可|才能|才可|能否|可否"
+    r"|您说|你说|^\s*说$|您提到|您反映|您问|显示|提示|写着|随$|如未|如已|如有|如订单|对于|可以申请|可申请|方可|才能|才可|能否|可否"
 )
 _ZH_DENIAL = re.compile(
     r"(?:没有?|尚未|还未|未能|并未|未|不能|无法|不会|不可|不可以|不再|不支持|不予|不得|别|不)(?:被|再|为您|给您|帮您|替您|直接|随意|轻易|代替您|对|作出|做出|保证|承诺|确定|随便|提供|参加|享受|进行|说|把){0,3}$"
 )
 _ZH_CASE_AFTER = re.compile(
-    r"^(?:了)?(?:(?:(?:退货|换货|退款|售后|维修|取消)?申请)?的(?!了|呢|$)|后(?!续)|之后|以后|时|之前|前|即可|的话|但|期间|过程中|状态|记录|进度|页面|入口|按钮|流程|率)"
+    r"^(?:了)?(?:(?:(?:退货|换货|退款|售后|维修|取消)?申请)?的(?!了|呢|$)|后(?!续)|之后|以后|时|之前|前|即可|的话|但|期间|过程中|状态|记录|进度|页面|入口|按钮|流程|率|超过)"
 )
+# The name of a state or of a page, in quotes: “已取消”, “卡券—已返还”.
+_ZH_QUOTED = re.compile(r"[“「\"][^“”「」\",]{1,12}[”」\"]")
 # A state or a row of a table: 目前：已取消, 退款申请（¥10.00）：已完成
 _ZH_REPORT = re.compile(
     r"(?:目前|状态|进度|当前|申请(?:（[^（）]*）|\([^()]*\))?|结果)(?:[:：]|是|为|显示)\s*(?:“|\")?$"
@@ -147,7 +149,8 @@ _ADVERBS = (
 )
 
 _EN_DONE = (
-    re.compile(rf"\b(?:i|we)(?:'ve| have|'ve gone| had)?{_ADVERBS}\s+{_DONE_VERBS}\b(?=[^!?;]*\b(?:{_THINGS}|your)\b)"),
+    # but for what a shopper says in a heading: "I paid twice", "I've changed my mind"
+    re.compile(rf"\b(?!i paid\b)(?:i|we)(?:'ve| have|'ve gone| had)?{_ADVERBS}\s+(?!changed my mind){_DONE_VERBS}\b(?=[^!?;]*\b(?:{_THINGS}|your)\b)"),
     re.compile(
         rf"\b(?:your|the|this|that|a|an|my|our|it|everything|full|both|all|order|refund)\b[^.,!?;:]{{0,50}}?"
         rf"(?<!\byou )\b(?:has|have|was|were|'s|'ve)(?: now| already| just| all| both| also)*(?: been)?(?: now| already| just| fully)*(?: successfully)?\s+"
@@ -175,7 +178,7 @@ _EN_PROMISE = (
     re.compile(r"\b(?:i|we)(?:'m| am|'re| are)(?:\s+\w+ly|\s+now)?\s+(?:processing|issuing|cancel?ling|refunding|arranging|sending you|submitting|updating|changing|initiating|waiving|crediting)\b"),
     re.compile(r"\b(?:let me|allow me to)\s+(?:go ahead and\s+)?(?:refund|cancel|process|issue|submit|arrange|initiate|waive|credit)\b"),
     re.compile(r"\b(?:i|we)(?: can| do|'ll| will)?\s+(?:promise|guarantee|assure|swear)\b"),
-    re.compile(r"\b(?:is|are|it's|that's)\s+(?:absolutely |fully )?guaranteed\b(?!\s+(?:for|against)\b)"),  # a warranty's term is a rule
+    re.compile(r"\b(?:is|are|it's|that's)\s+(?:absolutely |fully )?guaranteed\b(?!\s+(?:for\b|against\b|\d))"),  # a warranty's term is a rule
     re.compile(
         r"\byou(?:'ll| will| shall|'re going to| are going to| are about to)(?:\s+\w+ly|\s+soon|\s+also)?\s+(?:get|receive|have|be (?:refunded|reimbursed|credited|compensated|paid)|see)\b"
         r"(?:[^.!?;]{0,40}\b(?:refund|money|compensation|credit|voucher|coupon|replacement|reimbursement|full amount|cash)\b)?"
@@ -189,7 +192,9 @@ _EN_RECEIVES = re.compile(
 
 _EN_CASE = re.compile(
     r"\b(?:if|once|when|whenever|after|unless|until|till|before|whether|in case|as soon as|should you|provided|assuming|while|"
-    r"any|every|each|those|such|which|who|where|orders that|items that|goods that|for example|e\.g|suppose|how|what|why|you said|you mention|says)\b"
+    r"any|every|each|those|such|which|who|whose|whatever|where|orders that|items that|goods that|for example|e\.g|suppose|how|what|why|you said|you mention|says|means)\b|\bshould\s*$"
+    # what holds of some or other thing: "a card that was replaced", "an invoice can be changed in the month it was issued"
+    r"|^an? (?!.*\b(?:has|have) )(?:\w+ )+?(?:that|can|may|must|cannot)\b"
 )
 _EN_DENIAL = re.compile(
     r"\b(?:not|n't|never|cannot|can't|no|nor|neither|without|unable|yet to be|hardly|nothing|none)\b|n't\b"
@@ -200,6 +205,8 @@ _EN_OFFER = re.compile(
 _EN_RULE = re.compile(
     r"\b(?:if|once|when|whenever|after|unless|until|provided|in case|as soon as|should you|before|upon|within \d+ days of|orders? (?:that|which)|items? (?:that|which)|faulty items)\b"
 )
+# "If you paid it, it's refunded in 5 days"; not "it's been refunded".
+_EN_IS = re.compile(r"'s (?!now|already|been|successfully)\w+$")
 
 # --- reading --------------------------------------------------------------------------------------
 
@@ -284,7 +291,13 @@ def _backed(claim: Claim, operations: set[Operation]) -> bool:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    folded = _BETWEEN_HAN.sub("", plain(text)).replace("，", ",").replace("：", ":").replace("、", ",")
+    folded = (
+        _BETWEEN_HAN.sub("", plain(text))
+        .replace("，", ",")
+        .replace("：", ":")
+        .replace("、", ",")
+        .replace("›", ",")
+    )
     for found in _SENTENCE.finditer(folded):
         for sentence in _EN_SENTENCE.split(found.group()):
             if sentence.strip():
@@ -318,8 +331,8 @@ def _first_zh(clause: str, patterns: Sequence[re.Pattern[str]]) -> str | None:
                 continue
             if _ZH_DENIAL.search(before) or _negated(found.group()) or _ZH_CASE_AFTER.search(after):
                 continue
-            if before.endswith(("“", "「", '"')) and after.startswith(("”", "」", '"')):
-                continue  # the name of a state, in quotes
+            if any(q.start() <= found.start() < q.end() for q in _ZH_QUOTED.finditer(clause)):
+                continue
             if _ZH_REPORT.search(before) or (_ZH_OFFER.search(before) and "已" not in found.group()):
                 continue
             return found.group()
@@ -343,6 +356,8 @@ def _in_english(sentence: str) -> Iterator[Claim]:
         if _EN_DENIAL.search(before) or _EN_OFFER.search(before):
             continue
         if re.search(r"\b(?:policy|policies|terms|rules?|prices)\b", found.group()):
+            continue
+        if _EN_IS.search(found.group()) and _EN_RULE.search(sentence[: found.start()]):
             continue
         yield Claim("done", _operation(found.group(), sentence[clause_start:], _EN_ACTS), sentence)
         break

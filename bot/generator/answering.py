@@ -31,17 +31,16 @@ from bot.generator.confidence import (
     asked_kind,
     generation_features,
     kind_match,
-    named_things,
     retrieval_features,
 )
 from bot.generator.evidence import Evidence
 from bot.generator.history import Turn, readings_of, repeats, same_question
 from bot.generator.injection import looks_like_injection, without_injection
+from bot.generator.naming import about_other_models
 from bot.generator.ordering import ANSWERS, READ, READ_ON, about, close, none_answers, reordered, was_read
 from bot.generator.pieces import document_of, pieces_of, quoted_text, scored, sentences_of, shown_text
 from bot.generator.products import products_left_open
 from bot.generator.prompt import Message, build_messages, document
-from bot.generator.values import normalise
 from bot.generator.wording import overlap
 from bot.knowledge.articles import Chunk
 from bot.knowledge.retriever import Hit, Retriever
@@ -352,7 +351,7 @@ class Answerer:
         found = self._extractive(question, hits, language, name)
         if not self._doubtful(found, hits) or found.quotes_two:
             return found
-        text, checks, ids = self._quote(question, hits[:2], language, name)
+        text, checks, ids = self._quote(question, first_two(hits), language, name)
         # p stays: a second section makes nobody surer.
         both = replace(found, text=text, checks=checks, evidence=ids)
         # A second section is never why nothing is said: a policy beside the answer has the policies' threshold.
@@ -360,9 +359,13 @@ class Answerer:
         return both if both.passed and not silenced else found
 
     def _extractive(self, question: str, hits: Sequence[Hit], language: Language, name: str) -> Candidate:
-        """The best article's own words, under the same checks; those of the two best when they fit about equally."""
-        spoken = [hits[0], *(h for h in hits[1:2] if close(hits[0], h))]
+        """The best article's own words, under the same checks; those of the two best when they fit about equally, and
+        nothing is wrong with the second."""
+        spoken = first_two(hits)
+        spoken = spoken if close(spoken[0], spoken[-1]) else spoken[:1]
         text, checks, ids = self._quote(question, spoken, language, name)
+        if len(ids) > 1 and not all(c.ok for c in checks):
+            text, checks, ids = self._quote(question, spoken[:1], language, name)
         features = retrieval_features(question, hits, self.statistics, language, text)
         return Candidate("extractive", text, self._judge(hits)(features), checks, ids, features)
 
@@ -526,7 +529,6 @@ class Answerer:
         threshold, certificate = self._threshold(risk, was_read(hits))
         if certificate is not None and not able:
             threshold = None  # it was earned with the reranker reading, which is busy or down
-        body = normalise(" ".join((*cited.heading_path, cited.text))).lower()
 
         if not passed:
             language_only = all(
@@ -537,7 +539,7 @@ class Answerer:
             )
         elif repeats(question, best.text, best.evidence[0], history):
             reasons.append("repeated")
-        elif any(not stands_in(n, body) for n in named_things(question) if any(c.isdigit() for c in n)):
+        elif about_other_models(question, cited, self.chunks):
             reasons.append("product_unknown")
         elif lacks_value(question, best.text):
             reasons.append("value_missing")
@@ -634,9 +636,9 @@ def risk_of(chunks: Sequence[Chunk]) -> str:
     return "policy" if "policy" in classes else classes[0]
 
 
-def stands_in(name: str, text: str) -> bool:
-    """Whether a model number stands in a text as a whole: "X1" does not in "X10"."""
-    return re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", text) is not None
+def first_two(hits: Sequence[Hit]) -> Sequence[Hit]:
+    """What may be quoted side by side: the best hit and the next, or the best alone where that is in another language."""
+    return [hits[0], *(h for h in hits[1:2] if h.chunk.language == hits[0].chunk.language)]
 
 
 def lacks_value(question: str, text: str) -> bool:

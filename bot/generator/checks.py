@@ -57,7 +57,7 @@ _SYSTEM_TEXT = re.compile(
 )
 _LABELLED = re.compile(r"\s*(?:model|system|系统|问题|question|answer|回答|evidence|资料|证据)\s*[:：]", re.I)
 _ABUSE = re.compile(
-    r"傻[逼比叉]|去死|滚(?:蛋|开)|妈的|操你|白痴|蠢货|垃圾(?:公司|店)|\b(?:fuck|shit|idiot|stupid|moron|bitch|asshole|damn you)\w*",
+    r"傻[逼比叉]|去死|滚(?:蛋|开)|(?<![爸姑舅姨奶宝])妈的|操你|白痴|蠢货|垃圾(?:公司|店)|\b(?:fuck|shit|idiot|stupid|moron|bitch|asshole|damn you)\w*",
     re.I,
 )
 _PERSON = re.compile(

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from bot.exceptions import GeneratorError
 from bot.generator.checks import Check
+from bot.generator.naming import named_things
 from bot.generator.values import find_values, normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
@@ -65,7 +66,7 @@ _ASKS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("time", re.compile(r"几点|什么时间|营业时间|上班时间|在线时间|opening hours|what time|what hours|when .*(?:open|close)", re.I), ("time", "date")),
     ("percent", re.compile(r"百分之几|几折|打几折|多少折|what percent|how much off|what discount", re.I), ("percent", "discount", "money")),
     ("phone", re.compile(r"电话(?:是|多少|号)|热线|号码是|(?:phone|telephone|what) number|hotline|your (?:tele)?phone|call you", re.I), ("phone",)),
-    ("url", re.compile(r"网址|链接|官网|website|\blink\b|\burl\b", re.I), ("url", "email")),
+    ("url", re.compile(r"网址|链接|官网|website|\b(?:the|a|an|any|your|what|which|send|share)\b[\w ]{0,20}\blink\b|\blinks? (?:to|for)\b|\burl\b", re.I), ("url", "email")),
     ("many", re.compile(r"几次|几件|多少个|几个|多大|多重|多高|how many|how big|how heavy|how often", re.I), ("number", "minutes", "months", "money", "percent")),
 )  # fmt: skip
 # Words that answer without a value: "how much?" - "free"; "when are you open?" - "around the clock".
@@ -74,22 +75,22 @@ _ALWAYS_OPEN = re.compile(
     r"全天|昼夜|(?:24|二十四)\s?小时|随时都?(?:在|有人)|\b24 hours\b|\b24/7\b|around the clock|day and night|\ball day\b",
     re.I,
 )
+# Speaks of a number or a link that the shopper has: it is to be changed, or does not work.
+_HAS_ONE = {
+    "phone": re.compile(
+        r"[改换错绑填]|更新|收不到|\b(?:my|new|old|wrong|chang\w+|updat\w+|edit\w*|add|remov\w+)\b", re.I
+    ),
+    "url": re.compile(
+        r"打不开|失效|过期|点不|点了|错误|\b(?:expired?|broken|dead|does not|doesn['’]?t|won['’]?t)\b", re.I
+    ),
+}
 _IN_WORDS = {"money": _FREE, "percent": _FREE, "time": _ALWAYS_OPEN}
-_NAMED = re.compile(
-    r"\b(?=[A-Za-z0-9-]*\d)(?=[A-Za-z0-9-]*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b|(?<![.!?] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b"
-)
-# Not names: 1st, 5th, 15k, 20km, 2x, 500ml, 10pm.
-_COUNT = re.compile(
-    r"\d+(?:st|nd|rd|th|k|km|kgs?|g|mg|cm|mm|m|ml|l|oz|lbs?|inch|in|ft|mph|kmh|h|hrs?|mins?|s|sec|d|days?|wks?|x|am|pm|pcs?|v|w|mah|gb|tb|mb|usd|rmb|p|px|hz)",
-    re.I,
-)
-_HAN_QUESTION_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,}")
 
 
 def asked_kind(question: str) -> tuple[str, tuple[str, ...]] | None:
     """The kind of value a question asks for, with the kinds of value that would answer it."""
     for name, pattern, kinds in _ASKS:
-        if pattern.search(question):
+        if pattern.search(question) and not (name in _HAS_ONE and _HAS_ONE[name].search(question)):
             return name, kinds
     return None
 
@@ -104,14 +105,6 @@ def kind_match(question: str, text: str) -> float:
         return 1.0
     words = _IN_WORDS.get(asked[0])
     return 1.0 if words is not None and words.search(text) else -1.0
-
-
-def named_things(question: str) -> list[str]:
-    """Model numbers and proper names in a question: what an answer must be about."""
-    folded = normalise(question)
-    if re.search(r"[\u4e00-\u9fff]", folded):
-        return [m[0].lower() for m in _HAN_QUESTION_LATIN.finditer(folded)]
-    return [m[0].lower() for m in _NAMED.finditer(folded) if not _COUNT.fullmatch(m[0])]
 
 
 def retrieval_features(

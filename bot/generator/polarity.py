@@ -298,7 +298,7 @@ def stands(clause: str, sources: Sequence[_Source]) -> bool:
     """Whether a whole clause stands in the evidence as it is, or behind its heading."""
     text = _tight(clause)
     for source in sources:
-        if text in source.literal or source.heads(text):
+        if text in source.literal or source.heads(text.strip(" :›")):
             return True
         parts = text.split(":", 3)
         for n in range(1, len(parts)):  # a heading may hold a colon of its own

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from bot.exceptions import GeneratorError, NoReranker
-from bot.generator.answering import Answerer, plain_reply, stands_in
+from bot.generator.answering import Answerer, plain_reply
 from bot.generator.calibration import Certified
 from bot.generator.certificate import Certificate, issue
 from bot.generator.client import Completion
-from bot.generator.confidence import Fusion, Logistic, TokenScore, named_things
+from bot.generator.confidence import Fusion, Logistic, TokenScore
 from bot.generator.history import Turn
 from bot.generator.prompt import Message
 from bot.knowledge.articles import Chunk
@@ -110,18 +110,6 @@ async def test_what_the_reranker_reads_comes_first_and_is_judged_by_its_own_mode
     assert "warranty/zh#1" == answer.decision.evidence[0]
     assert 0.9 == answer.decision.threshold
     assert pytest.approx(0.9526, abs=1e-3) == answer.decision.p_correct
-
-
-@pytest.mark.parametrize(
-    ("question", "named"),
-    [
-        ("is the 1st checkup after 300km free", []),
-        ("rode it 15k, I live on the 5th floor, at 10pm", []),
-        ("does the BX-200 fit the Cargo bike", ["bx-200", "cargo"]),
-    ],
-)
-def test_counts_and_ordinals_are_not_names(question: str, named: list[str]) -> None:
-    assert named == named_things(question)
 
 
 async def test_a_section_that_only_sounds_right_is_not_read_out() -> None:
@@ -417,14 +405,6 @@ async def test_two_sections_are_judged_by_the_stricter_class() -> None:
 
     assert {"kettle/zh#1", "fee/zh#1"} == set(answer.decision.evidence)
     assert ("policy", 0.95) == (answer.decision.risk_class, answer.decision.threshold)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "stands"),
-    [("x1", "追光x10 支持防水", False), ("x1", "追光x1支持防水", True), ("x1", "the ax1 is not", False), ("bx-200", "bx-200.", True)],
-)  # fmt: skip
-def test_a_model_number_stands_in_a_text_as_a_whole(name: str, text: str, stands: bool) -> None:
-    assert stands is stands_in(name, text)
 
 
 def test_a_certificate_is_bound_to_the_machine_and_cannot_be_edited(tmp_path: Path) -> None:
