@@ -36,7 +36,7 @@ from bot.generator.confidence import (
 from bot.generator.evidence import Evidence
 from bot.generator.history import Turn, readings_of, repeats, same_question
 from bot.generator.injection import looks_like_injection, without_injection
-from bot.generator.naming import about_other_models
+from bot.generator.naming import about_other_models, about_other_occasions
 from bot.generator.ordering import ANSWERS, READ, READ_ON, about, close, none_answers, reordered, was_read
 from bot.generator.pieces import document_of, pieces_of, quoted_text, scored, sentences_of, shown_text
 from bot.generator.products import products_left_open
@@ -58,7 +58,7 @@ SECONDS = 20.0  # for all that the generator is asked about one question; the di
 UNSURE = -0.2  # mean log-probability of a reply's tokens
 UNRELATED = 0.25  # below this p, neither a question back nor a generated reply could still be let through, nor would a second section help
 STOPPED = frozenset(
-    ["check_failed", "other_language", "repeated", "product_unknown", "value_missing", "low_confidence", "uncertified", "drift"]
+    ["check_failed", "other_language", "repeated", "product_unknown", "occasion_unknown", "value_missing", "low_confidence", "uncertified", "drift"]
 )  # fmt: skip
 _BETWEEN_CHINESE = re.compile(
     r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uff65])[ \t]+(?=[\u3000-\u303f\u4e00-\u9fff\uff00-\uff65])"
@@ -539,8 +539,10 @@ class Answerer:
             )
         elif repeats(question, best.text, best.evidence[0], history):
             reasons.append("repeated")
-        elif about_other_models(question, cited, self.chunks):
+        elif about_other_models(question, cited, self.statistics.names):
             reasons.append("product_unknown")
+        elif about_other_occasions(question, said):
+            reasons.append("occasion_unknown")
         elif lacks_value(question, best.text):
             reasons.append("value_missing")
         elif threshold is None:

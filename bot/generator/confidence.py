@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from bot.exceptions import GeneratorError
 from bot.generator.checks import Check
-from bot.generator.naming import named_things
+from bot.generator.naming import body_of, named_things, stands_in
 from bot.generator.values import find_values, normalise
 from bot.generator.wording import content_words, overlap
 from bot.knowledge.articles import Chunk
@@ -33,17 +33,20 @@ Verdict = Literal["answer", "clarify", "handoff", "draft"]
 
 
 class ChunkStatistics:
-    """How rare each content word is among a shop's chunks. Knows one shop."""
+    """How rare each content word is among a shop's chunks, and which models they name. Knows one shop."""
 
     def __init__(self, chunks: Iterable[Chunk]) -> None:
         self.count: dict[Language, int] = {"zh": 0, "en": 0}
         self._df: dict[Language, Counter[str]] = {"zh": Counter(), "en": Counter()}
         self._spoken: Counter[str] = Counter()
+        bodies = []
         for chunk in chunks:
             self.count[chunk.language] += 1
             whole = f"{' '.join(chunk.heading_path)} {chunk.text}"
             self._df[chunk.language].update(set(content_words(whole)))
             self._spoken.update(concepts(whole))
+            bodies.append(body_of(chunk))
+        self._text = "\n".join(bodies)
 
     def weight(self, word: str, language: Language) -> float:
         """Inverse document frequency, smoothed; the highest for a word no chunk holds."""
@@ -52,6 +55,10 @@ class ChunkStatistics:
 
     def known(self, word: str, language: Language) -> bool:
         return self._df[language][word] > 0
+
+    def names(self, model: str) -> bool:
+        """Whether any chunk names a model."""
+        return stands_in(model, self._text)
 
     def concept_weight(self, name: str) -> float:
         """Inverse document frequency of a concept, over both languages."""
@@ -352,6 +359,10 @@ REASONS: dict[str, dict[Language, str]] = {
         "en": "It asks for a phone number, a time or an address, and the reply has none.",
     },
     "product_unknown": {"zh": "问题里提到的型号不在依据里。", "en": "The question names a model that the evidence does not."},
+    "occasion_unknown": {
+        "zh": "问的节日或季节不在依据里，依据说的是别的。",
+        "en": "The question names a holiday or season, and the evidence is about another.",
+    },
     "drift": {"zh": "抽查发现错误变多，门槛已自动提高。", "en": "Audits found more errors than promised, so the threshold was raised."},
     "injection": {
         "zh": "消息像是想改变助手的指令：只用文章原文，不请生成模型。",

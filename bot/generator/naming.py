@@ -1,9 +1,9 @@
-"""Models and proper names: which a question speaks of, and whether a section is about them."""
+"""Models, proper names and occasions: which a question speaks of, and whether a section is about them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from bot.generator.values import normalise
@@ -20,6 +20,31 @@ _COUNT = re.compile(
 _HAN_QUESTION_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,}")
 _MODEL = re.compile(r"(?<![a-z0-9-])(?=[a-z0-9-]*\d)(?=[a-z0-9-]*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 _RUN = re.compile(r"[a-z]+|\d+")
+# Days and seasons for which a shop has rules of their own, in both languages: what holds in one holds in no other.
+_OCCASIONS = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        r"春节|过年|除夕|大年(?:初|三十)|年初[一二三四五六七]|(?:chinese|lunar) new year|spring festival",
+        r"元旦|new year['’]?s (?:day|eve)",
+        r"五一|劳动节|\bmay day\b|\blabou?r day\b",
+        r"国庆|十一(?:长假|黄金周|期间|放假)|national day",
+        r"端午|dragon boat",
+        r"中秋|mid-?autumn",
+        r"清明",
+        r"圣诞|christmas|\bxmas\b",
+        r"双十一|双11",
+        r"双十二|双12",
+        r"六一八|\b618\b",
+        r"black friday|黑五",
+        r"\beaster\b|复活节",
+        r"thanksgiving|感恩节",
+        r"情人节|七夕|valentine",
+        r"母亲节|mother['’]?s day",
+        r"父亲节|father['’]?s day",
+        r"夏[天季日]|三伏|\bsummer\b",
+        r"冬[天季日]|\bwinter\b",
+    )
+)
 
 
 def named_things(question: str) -> list[str]:
@@ -44,20 +69,33 @@ def stands_in(name: str, text: str) -> bool:
     return re.search(rf"(?<![a-z0-9]){spelt}(?![a-z0-9])", text) is not None
 
 
-def about_other_models(question: str, said: Chunk, chunks: Sequence[Chunk]) -> bool:
+def about_other_models(question: str, said: Chunk, known: Callable[[str], bool]) -> bool:
     """Whether a question names a model that a section is not about.
 
-    It is about those it names. One that names none and belongs to no product holds for all that the shop speaks of anywhere: what
-    it costs to send a scooter, whichever it is.
+    It is about those it names. One that names none and belongs to no product holds for all that are `known` to the shop: what it
+    costs to send a scooter, whichever it is.
     """
-    body = _body(said)
+    body = body_of(said)
     missing = [name for name in models_named(question) if not stands_in(name, body)]
     if not missing or said.products or _names_a_model(body):
         return bool(missing)
-    return not all(any(stands_in(name, _body(one)) for one in chunks) for name in missing)
+    return not all(map(known, missing))
 
 
-def _body(chunk: Chunk) -> str:
+def about_other_occasions(question: str, said: Sequence[Chunk]) -> bool:
+    """Whether a question is about a holiday or a season, and the sections are about others: "are you closed on May Day" is not
+    answered by when the shop is closed over the Spring Festival. Sections that name none hold all year."""
+    asked = _occasions(question)
+    told = _occasions(" ".join(map(body_of, said)))
+    return bool(asked and told) and not asked & told
+
+
+def _occasions(text: str) -> set[int]:
+    return {n for n, pattern in enumerate(_OCCASIONS) if pattern.search(text)}
+
+
+def body_of(chunk: Chunk) -> str:
+    """Headings and text as models are looked for in: folded, in lower case."""
     return normalise(" ".join((*chunk.heading_path, chunk.text))).lower()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.generator.naming import about_other_models, named_things, stands_in
+from bot.generator.confidence import ChunkStatistics
+from bot.generator.naming import about_other_models, about_other_occasions, named_things, stands_in
 from bot.knowledge.articles import Chunk
 from bot.message import Language
 
@@ -70,4 +71,22 @@ def test_a_model_number_stands_in_a_text_as_a_whole(name: str, text: str, stands
 def test_a_section_without_a_model_holds_for_those_the_shop_has(
     question: str, said: Chunk, others: bool
 ) -> None:
-    assert others is about_other_models(question, said, [*SHOP, said])
+    assert others is about_other_models(question, said, ChunkStatistics([*SHOP, said]).names)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "others"),
+    [
+        ("五一放几天假", "春节2月12日到23日不发货。", True),
+        ("大年初三发货吗", "春节2月12日到23日不发货。", False),
+        ("are you open over Christmas", "春节2月12日到23日不发货。", True),
+        ("国庆发货吗", "国庆、春节期间照常发货。", False),
+        ("五一放几天假", "全年无休。", False),  # holds all year
+        ("夏天续航会少吗", "冬天续航剩七成。", True),
+        ("how much range do i lose in summer", "In winter about 70% is left.", True),
+        ("冬天续航会少吗", "夏天不受影响，冬天剩七成。", False),
+        ("放假发货吗", "春节不发货。", False),  # names none
+    ],
+)
+def test_what_holds_on_one_occasion_holds_on_no_other(question: str, text: str, others: bool) -> None:
+    assert others is about_other_occasions(question, [section(text)])
