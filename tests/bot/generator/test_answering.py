@@ -392,6 +392,50 @@ async def test_which_voice_speaks_does_not_hang_on_the_certificate(threshold: fl
     assert ("answer" if threshold < 0.99 else "handoff") == answer.decision.decision
 
 
+def of(chunks: list[Chunk], scores: dict[str, float]) -> Answerer:
+    """An answerer of these sections alone, read so."""
+    answerer = reading(scores)
+    return replace(
+        answerer, retriever=HybridRetriever(chunks, fusion=Ranks(weights={"bm25": 1.0})), chunks=chunks
+    )
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        chunk("fee", "运费", "退货运费已为您退款。"),  # a claim that no receipt proves
+        chunk("only-en", "Return shipping 退货运费", "The buyer pays for it.", "en"),
+    ],
+)
+async def test_a_second_section_never_stops_the_first(second: Chunk) -> None:
+    chunks = [chunk("return", "退货运费谁付", "退货运费由买家承担。"), second]
+
+    answer = await of(chunks, {"承担": 3.0, second.text: 2.8}).answer("退货运费", language="zh")
+
+    assert "answer" == answer.decision.decision
+    assert "退货运费由买家承担。" == answer.text and ("return/zh#1",) == answer.decision.evidence
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("五一发货吗", "occasion_unknown"),
+        ("春节发货吗", "confident"),
+        ("春节X9发货吗", "product_unknown"),
+    ],
+)
+async def test_a_notice_for_one_holiday_or_model_is_no_answer_about_another(
+    question: str, reason: str
+) -> None:
+    chunks = [chunk("holiday", "放假通知", "春节2月12日到23日不发货。")]
+
+    answer = await of(chunks, {"不发货": 4.0}).answer(question, language="zh")
+
+    assert reason in answer.decision.reasons
+    assert ("answer" if reason == "confident" else "handoff") == answer.decision.decision
+    assert answer.draft  # the person who takes over sees what was found
+
+
 async def test_two_sections_are_judged_by_the_stricter_class() -> None:
     """Quoted side by side, a policy's sentence is a policy's sentence, wherever it stands."""
     chunks = [
