@@ -16,15 +16,13 @@ from aiohttp import web
 
 from bot.database import make_engine
 from bot.exceptions import DeskError, SettingsError
-from bot.identity import IdentityGuard
 from bot.migrations import upgrade
 from bot.orders.client import OrderClient
-from bot.policy import Policy
 from bot.settings import Settings, get_settings
+from channels.desk.door import OIDC_BACK
 from channels.desk.oidc import Oidc
-from channels.desk.plans import DeskPlans
 from channels.desk.staff import MIN_PASSWORD, ROLES, Staff
-from channels.desk.views import OIDC_BACK, Desk
+from channels.desk.views import Desk
 from channels.gateway import Gateway
 from channels.media import MediaStore
 from channels.store import Store
@@ -48,17 +46,14 @@ def install(app: web.Application, gateway: Gateway, settings: Settings, media: M
     )
     staff = Staff(gateway.store, session_life=settings.desk.session_hours * 3_600_000)
     client = OrderClient.from_settings(settings)
-    desk = Desk(gateway, settings, media, tokens, staff)
-    desk.plans = DeskPlans(
-        gateway, desk.acts, settings, client=client, policy=Policy.load(settings.policy.path),
-        guard=IdentityGuard(gateway.store.engine, client, settings.identity),
-    )  # fmt: skip
+    oidc = None
     if settings.desk.oidc is not None:
         public = (settings.gateway.public_url or settings.gateway.url).rstrip("/")
         secret = load_secret(settings.gateway.secret, settings.data_path("gateway.secret"))
-        desk.oidc = Oidc(settings.desk.oidc, secret=secret, redirect_uri=public + OIDC_BACK)
+        oidc = Oidc(settings.desk.oidc, secret=secret, redirect_uri=public + OIDC_BACK)
     elif not settings.desk.passwords:
         raise SettingsError("desk.passwords is false and desk.oidc is not set: nobody could sign in.")
+    desk = Desk(gateway, settings, media, tokens, staff, client=client, oidc=oidc)
     desk.routes(app)
     app[DESK] = desk
     summaries = _summaries(gateway, settings)

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from bot.database import now_ms
 from bot.handoff import cases, labels
 from bot.handoff.words import REASONS
+from channels.desk.pages import load_canned
 from channels.desk.staff import access_log, sessions, users
-from channels.desk.views import load_canned
 from channels.wechat import allowance
 from tests.channels.desk.house import ORDER, PASSWORD, Colleague, House, open_house
 

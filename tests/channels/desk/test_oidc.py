@@ -179,8 +179,8 @@ async def test_only_the_browser_that_left_comes_back(tmp_path: Path) -> None:
         async with thief.session.get(back, allow_redirects=False) as response:
             assert "/desk?error=oidc_state" == response.headers["Location"]
         provider.down = True
-        assert house.desk.oidc is not None
-        house.desk.oidc._found = None
+        assert house.desk.door.oidc is not None
+        house.desk.door.oidc._found = None
         assert "/desk?error=oidc_down" == await victim.sign_in()
 
 
