@@ -37,7 +37,7 @@ from channels.tables import inbox
 from channels.tokens import Tokens, load_secret
 from channels.turns import Dialogue
 from channels.wake import Wake
-from channels.web import WebChannel
+from channels.web.channel import WebChannel
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from bot.settings import Settings
 from channels.desk.forms import answer, body_of, text_of
 from channels.desk.oidc import Oidc
 from channels.desk.staff import Person, Staff
+from channels.proxies import address_of
 from channels.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -112,11 +113,7 @@ class Door:
         return bool(self.settings.gateway.proxies) and request.headers.get("X-Forwarded-Proto") == "https"
 
     def _source(self, request: web.Request) -> str:
-        address = request.remote or ""
-        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        if self.settings.gateway.proxies and forwarded[0]:
-            address = forwarded[-min(self.settings.gateway.proxies, len(forwarded))]
-        return self.tokens.source(address)
+        return self.tokens.source(address_of(request, self.settings.gateway.proxies))
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         self.same_site(request)

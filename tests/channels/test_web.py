@@ -531,10 +531,10 @@ async def test_a_dead_page_is_noticed_by_its_silence(tmp_path: Path) -> None:
         await socket.receive()
         web_channel = site.gateway.channels["web"]
         for _ in range(100):
-            if not web_channel._connections:  # type: ignore[attr-defined]
+            if not web_channel.connections:  # type: ignore[attr-defined]
                 break
             await asyncio.sleep(0.02)
-        assert not web_channel._connections  # type: ignore[attr-defined]
+        assert not web_channel.connections  # type: ignore[attr-defined]
         await socket.close()
 
 
