@@ -50,7 +50,7 @@ def held_out(path: Path) -> bool:
     return read_shop(path).held_out
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
 def read_shop(path: Path) -> Shop:
     """Read one shop.
 

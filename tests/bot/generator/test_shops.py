@@ -20,7 +20,7 @@ FILES = shop_files()
 def test_there_are_shops_of_many_trades_in_both_languages_on_both_sides() -> None:
     shops = {path: read_shop(path) for path in FILES}
 
-    assert 122 == len(shops)
+    assert 130 == len(shops)
     for kept in (True, False):
         languages = [s.language for p, s in shops.items() if held_out(p) is kept]
         assert min(languages.count("zh"), languages.count("en")) >= 4
@@ -33,7 +33,8 @@ def test_a_shop_has_sections_questions_near_misses_and_strangers(path: Path) -> 
     sections = len(shop.chunks)
     read = sum(len(Section.of(c).passages) for c in shop.chunks)
 
-    assert read >= 26 and len({c.id for c in shop.chunks}) == sections
+    fewest = 20 if "magazine" in shop.name else 26  # a magazine's are dense: ten questions to each
+    assert read >= fewest and len({c.id for c in shop.chunks}) == sections
     assert kinds.count("ask") >= 3.5 * sections
     assert kinds.count("near") >= 1.6 * sections
     assert kinds.count("outside") >= 12
