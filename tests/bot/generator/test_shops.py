@@ -20,7 +20,7 @@ FILES = shop_files()
 def test_there_are_shops_of_many_trades_in_both_languages_on_both_sides() -> None:
     shops = {path: read_shop(path) for path in FILES}
 
-    assert 130 == len(shops)
+    assert 132 == len(shops)
     for kept in (True, False):
         languages = [s.language for p, s in shops.items() if held_out(p) is kept]
         assert min(languages.count("zh"), languages.count("en")) >= 4
